@@ -1,0 +1,1 @@
+"""Use cases without Qt, written against the ports of the domain."""

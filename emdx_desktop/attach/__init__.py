@@ -1,0 +1,1 @@
+"""Snapshots and commands between `collect` and windows on the same PC."""

@@ -1,0 +1,1 @@
+"""Pure rules: standard library and numpy only. Imports nothing else of this program."""

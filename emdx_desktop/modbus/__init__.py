@@ -1,0 +1,1 @@
+"""pymodbus behind one door: links, framing guard, request planner, bus poller, profile loader."""

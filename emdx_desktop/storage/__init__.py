@@ -1,0 +1,1 @@
+"""SQLite through apsw and peewee: writer thread, configuration, history chunks, recovery."""

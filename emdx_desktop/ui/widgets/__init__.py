@@ -1,0 +1,1 @@
+"""Painted widgets and plots; the only door to pyqtgraph."""
