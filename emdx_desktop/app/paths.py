@@ -23,7 +23,7 @@ def resource_folder() -> Path:
     """
     package = Path(emdx_desktop.__file__).resolve().parent
     for folder in (package / "resources", package.parent / "resources"):
-        if (folder / "devices").is_dir():
+        if (folder / "icons").is_dir():
             return folder
     raise EnvironmentFault(
         f"The program's resources are missing beside {package} - no device profile can be read - "
