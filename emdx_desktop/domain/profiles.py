@@ -118,7 +118,8 @@ class PointDef:
         valid_min: Lowest plausible value in base units, None for none.
         valid_max: Highest plausible value in base units, None for none.
         modulus: For counters: counts at which it rolls over to 0, None when unknown.
-        group: Read group it belongs to.
+        group: Read group it belongs to; empty when it is documented but never polled (settings,
+            commands, duplicates): planner and decoder pass over it, a simulated device answers it.
         atomic: Name of an atomic group: its points are read in one request. Empty for none.
         unit_offset: Added to the device's unit id (devices that take several addresses).
         is_writable: The document allows writing.
