@@ -22,11 +22,14 @@ class SeriesColumn:
     """One series of a device. `quantity` is a quantity id or a `read_offset_ms.<group>` id.
 
     `exponent` scales instants (value = integer * 10 ** exponent); 0 for counters, states, offsets.
+    `group` names the read group of a counter: its `read_offset_ms.<group>` series times the readings.
+    Empty: the device's only offset series, if it has just one.
     """
 
     quantity: str
     kind: QuantityKind
     exponent: int
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
