@@ -450,8 +450,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
     if sys.version_info[:2] < OLDEST_PYTHON:
-        have = ".".join(map(str, sys.version_info[:2]))
-        say(f"Python {have} is too old - install Python 3.11 or later and start dev.py with it")
+        have, oldest = (".".join(map(str, version)) for version in (sys.version_info[:2], OLDEST_PYTHON))
+        say(f"Python {have} is too old - install Python {oldest} or later and start dev.py with it")
         return 3
     try:
         return COMMANDS[options.command](options.arguments, SystemPackages())
