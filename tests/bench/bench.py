@@ -22,21 +22,9 @@ from measures import Bench, BenchError, Measured, Row, Setup
 
 def load_benches() -> list[Bench]:
     """All benches, in the order of the table they answer to."""
-    import bus_bench
-    import damage_bench
-    import dead_device_bench
-    import farm_bench
-    import history_bench
-    import memory_bench
+    import commit_bench
 
-    return [
-        *bus_bench.BENCHES,
-        farm_bench.BENCH,
-        dead_device_bench.BENCH,
-        history_bench.BENCH,
-        memory_bench.BENCH,
-        *damage_bench.BENCHES,
-    ]
+    return [commit_bench.BENCH]
 
 
 def is_met(row: Row, measured: Measured) -> bool:
