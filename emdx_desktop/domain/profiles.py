@@ -111,6 +111,8 @@ class PointDef:
         sign_point: Key of a point read in the same request; non-zero means negative.
         pf_sign: True when the document's PF sign means inductive / capacitive rather than direction;
             decoding then takes |PF| with the sign of active power and yields `reactive_kind`.
+        pf_follows_power: True when the document does not say what the PF sign means: decoding takes
+            |PF| with the sign of active power, and says nothing about inductive or capacitive.
         bit_mask: Mask applied to the unsigned raw value, 0 for none.
         bit_shift: Right shift after the mask.
         states: For states: raw -> code kept.
@@ -146,6 +148,7 @@ class PointDef:
     resolution: Fraction | None = None
     sign_point: str = ""
     pf_sign: bool = False
+    pf_follows_power: bool = False
     bit_mask: int = 0
     bit_shift: int = 0
     states: Mapping[int, int] | None = None
