@@ -1,0 +1,693 @@
+"""Polls one line for ever, one request in flight (rules P1 to P9 of the fault list).
+
+Healthy devices are visited in turn, without artificial pauses; slower groups are read when due, as part of
+the visit. A device that has failed twice is known to be silent: it leaves the cycle and is probed at most
+every `PROBE_S`. Faults of the line never leave `run`: they become readings without values, device states,
+notices and statistics. A bug does leave it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from emdx_desktop.domain.bus_timing import MIN_LIVE_CYCLE_S, predict_cycle
+from emdx_desktop.domain.errors import LinkFault
+from emdx_desktop.domain.installation import Gateway
+from emdx_desktop.domain.ports import BusListener, Clock, EquippedDevice
+from emdx_desktop.domain.profiles import Priority
+from emdx_desktop.domain.readings import (
+    QUALITY_OF_FAULT,
+    BusSnapshot,
+    DeviceId,
+    DeviceState,
+    FaultKind,
+    GroupReadings,
+    NoticeLevel,
+    Quality,
+    RequestStatistics,
+)
+from emdx_desktop.domain.registers import RegisterBlock
+from emdx_desktop.modbus.device_identity import check_settings
+from emdx_desktop.modbus.device_poll import DevicePoll, GroupSchedule, failed_block, make_device_poll
+from emdx_desktop.modbus.line_health import LineHealth
+from emdx_desktop.modbus.line_notices import LineNotices
+from emdx_desktop.modbus.line_statistics import RequestCounter
+from emdx_desktop.modbus.links import BusLink, make_link
+from emdx_desktop.modbus.planner import ReadBlock, plan_bus
+from emdx_desktop.modbus.requests import ReadRequest, protocol_fault
+
+PROBE_S = 45.0
+"""Known-silent devices are asked this often; with the jitter below back within 60 s of recovering (I7)."""
+PROBE_JITTER_S = 3.0
+PROBE_SHARE = 0.25
+"""At most this share of a line's time goes into probes that get no answer (C22: periods grow by less than 1.5)."""
+VISITS_TO_DEAD = 2
+DAMAGED_VISITS_TO_DEAD = 5
+"""A device whose replies come damaged is there: it is given longer."""
+MIN_QUIET_S = 0.3
+"""P3: how long late replies are let run dry at least."""
+LATE_REPLY_TIMEOUTS = 4
+"""On links without transaction ids a unit that timed out is not asked again before this many time-outs have
+passed since: until then a late reply of it could pass for the new one (C5 asks for three)."""
+FIRST_BACK_OFF_S, LAST_BACK_OFF_S = 1.0, 30.0
+SHORT_LIVES_TO_LIMIT = 3
+BUSY_WAIT_S = 1.0
+BUSY_NOTICE_S = 60.0
+TROUBLE_NOTICE_S = 600.0
+RECHECK_S = 86_400.0
+SETTINGS_AGE_S = 60.0
+REPORT_S = 30.0
+SLOWEST_LOOK_S = 60.0
+TARGET_FAILURES_TO_RECONNECT = 3
+
+ILLEGAL = (1, 2, 3)
+BUSY = (5, 6)
+PATH_UNAVAILABLE, TARGET_SILENT = 10, 11
+
+CAUSES_SILENCE = (FaultKind.TIMEOUT, FaultKind.CRC, FaultKind.PROTOCOL, FaultKind.CLOSED)
+
+
+class _LineDown(Exception):
+    """The link cannot be opened, or is closed by the other side as soon as it is."""
+
+    def __init__(self, fault: LinkFault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+class ModbusBusPoller:
+    """Poller of one line (`ports.BusPoller`; the class itself is a `ports.BusPollerFactory`).
+
+    All methods are called in the acquisition loop's thread.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        devices: Sequence[EquippedDevice],
+        listener: BusListener,
+        clock: Clock,
+        *,
+        is_simulated: bool = False,
+        min_cycle_s: float = MIN_LIVE_CYCLE_S,
+        link_factory: Callable[[Gateway], BusLink] = make_link,
+    ) -> None:
+        """Prepare; nothing is opened before `run`.
+
+        Args:
+            gateway: The line.
+            devices: Its devices; archived ones are passed over.
+            listener: Told everything.
+            clock: Wall and monotonic time.
+            is_simulated: The line is a simulation of ours: models without a public register table are
+                polled too. Never on a real line.
+            min_cycle_s: Shortest live cycle.
+            link_factory: Makes the link.
+        """
+        self._gateway = gateway
+        self._listener = listener
+        self._clock = clock
+        self._min_cycle_s = min_cycle_s
+        self._link = link_factory(gateway)
+        self._counter = RequestCounter()
+        self._notices = LineNotices(listener, clock)
+        self._health = LineHealth()
+        present = [equipped for equipped in devices if not equipped.device.is_archived]
+        self._idle = [one for one in present if not one.device.is_enabled or not gateway.is_enabled]
+        active = [one for one in present if one.device.is_enabled and gateway.is_enabled]
+        self._unreadable = [one for one in active if one.profile.is_simulation_only and not is_simulated]
+        readable = [one for one in active if not one.profile.is_simulation_only or is_simulated]
+        self._polls = [
+            make_device_poll(equipped, gateway, index, len(readable)) for index, equipped in enumerate(readable)
+        ]
+        self._by_id = {poll.id: poll for poll in self._polls}
+        self._predicted_s = (
+            max(min_cycle_s, predict_cycle(plan_bus(gateway, readable), gateway, readable).mean_cycle_s)
+            if readable
+            else None
+        )
+        self._timeout_s = gateway.timeout_ms / 1000
+        self._asked: deque[DevicePoll] = deque()
+        self._wake = asyncio.Event()
+        self._round: deque[DevicePoll] = deque()
+        self._round_start_s = 0.0
+        self._round_due_s = 0.0
+        self._is_round_of_live = False
+        self._cycle_s: float | None = None
+        self._load_ratio: float | None = None
+        self._busy_s = 0.0
+        self._probe_free_s = 0.0
+        self._bus_free_s = 0.0
+        self._is_down = False
+        self._has_been_open = False
+        self._down_detail = ""
+        self._back_off_s = FIRST_BACK_OFF_S
+        self._short_lives = 0
+
+    # --- ports.BusPoller -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Poll until cancelled. Faults of the line never leave it."""
+        self._announce()
+        if not self._polls:
+            await asyncio.Event().wait()
+        try:
+            while True:
+                try:
+                    await self._poll_line()
+                except _LineDown as down:
+                    self._report_line_down(down.fault)
+                    wait_s = self._back_off_s * random.uniform(0.8, 1.2)
+                    self._back_off_s = min(LAST_BACK_OFF_S, 2 * self._back_off_s)
+                    await self._pause(wait_s)
+        finally:
+            await self._link.close()
+
+    def read_now(self, device_id: DeviceId) -> None:
+        """Put all groups of a device at the head of the queue, also of a silent one."""
+        poll = self._by_id.get(device_id)
+        if poll is not None and poll not in self._asked:
+            self._asked.append(poll)
+            self._wake.set()
+
+    def snapshot(self) -> BusSnapshot:
+        """Newest statistics of the line."""
+        return BusSnapshot(
+            gateway_id=self._gateway.id,
+            is_connected=self._link.is_open and not self._is_down,
+            cycle_s=self._cycle_s,
+            predicted_cycle_s=self._predicted_s,
+            load_ratio=self._load_ratio,
+            statistics=self._counter.snapshot(),
+            detail=self._down_detail,
+        )
+
+    def device_statistics(self, device_id: DeviceId) -> RequestStatistics:
+        """Newest statistics of one device."""
+        poll = self._by_id.get(device_id)
+        return poll.counter.snapshot() if poll is not None else RequestStatistics()
+
+    def device_period_s(self, device_id: DeviceId) -> float | None:
+        """Measured period of the device's fastest group."""
+        poll = self._by_id.get(device_id)
+        return poll.period_s if poll is not None else None
+
+    def unsupported(self, device_id: DeviceId) -> tuple[str, ...]:
+        """Registers the device refuses, in words."""
+        poll = self._by_id.get(device_id)
+        return poll.reads.refused_texts() if poll is not None else ()
+
+    # --- what is next ----------------------------------------------------------------------------------
+
+    async def _poll_line(self) -> None:
+        if self._is_down and not self._link.is_open:
+            await self._open()
+        while True:
+            now_s = self._clock.monotonic_s()
+            self._report_dead(now_s)
+            job = self._take_job(now_s)
+            if job is None:
+                await self._pause(max(0.001, min(SLOWEST_LOOK_S, self._next_look_s() - now_s)))
+            else:
+                await self._visit(*job)
+
+    def _take_job(self, now_s: float) -> tuple[DevicePoll, tuple[GroupSchedule, ...], bool] | None:
+        """The next visit: device, groups, whether it is a probe of a silent device."""
+        if self._asked:
+            poll = self._asked.popleft()
+            return poll, poll.groups, False
+        for poll in self._polls:
+            if poll.retry_s <= now_s:
+                poll.retry_s = math.inf
+                return poll, poll.retry_groups, False
+        if now_s >= self._probe_free_s or all(poll.is_dead for poll in self._polls):
+            dead = [poll for poll in self._polls if poll.is_dead and max(poll.next_probe_s, poll.not_before_s) <= now_s]
+            if dead:
+                poll = min(dead, key=lambda one: one.next_probe_s)
+                return poll, poll.groups, True
+        return self._take_from_round(now_s)
+
+    def _take_from_round(self, now_s: float) -> tuple[DevicePoll, tuple[GroupSchedule, ...], bool] | None:
+        if not self._round:
+            if now_s < self._round_due_s:
+                return None
+            self._begin_round(now_s)
+        for _ in range(len(self._round)):
+            poll = self._round.popleft()
+            if poll.is_dead:
+                continue
+            if poll.not_before_s > now_s:
+                self._round.append(poll)
+                continue
+            groups = poll.due_groups(now_s)
+            if groups:
+                self._is_round_of_live |= any(group.priority is Priority.LIVE for group in groups)
+                return poll, groups, False
+        return None
+
+    def _begin_round(self, now_s: float) -> None:
+        elapsed_s = now_s - self._round_start_s
+        if self._is_round_of_live:
+            self._cycle_s = elapsed_s
+        if elapsed_s > 0:
+            self._load_ratio = min(1.0, self._busy_s / elapsed_s)
+        self._busy_s = 0.0
+        self._is_round_of_live = False
+        self._round_start_s = now_s
+        self._round_due_s = now_s + self._min_cycle_s
+        self._round.extend(poll for poll in self._polls if not poll.is_dead)
+
+    def _next_look_s(self) -> float:
+        """When there may be something to do again."""
+        looks = [poll.retry_s for poll in self._polls]
+        looks += [max(poll.next_probe_s, poll.not_before_s) for poll in self._polls if poll.is_dead]
+        looks += [poll.not_before_s for poll in self._round]
+        if not self._round:
+            looks.append(self._round_due_s)
+        return min(looks)
+
+    async def _pause(self, wait_s: float) -> None:
+        """Wait, unless somebody wants a device read at once."""
+        self._wake.clear()
+        if self._asked:
+            return
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    # --- one visit -------------------------------------------------------------------------------------
+
+    async def _visit(self, poll: DevicePoll, groups: tuple[GroupSchedule, ...], is_probe: bool) -> None:
+        """Read the groups of a device and tell what came of it."""
+        start_s = self._clock.monotonic_s()
+        visit = _Visit()
+        if is_probe:
+            poll.next_probe_s = start_s + PROBE_S + random.uniform(0, PROBE_JITTER_S)
+            probe = min(poll.reads.blocks, key=lambda block: block.count, default=None)
+            if probe is not None:
+                await self._read_block(poll, probe, visit)
+        if start_s >= poll.recheck_s:
+            await self._recheck_refused(poll, visit, start_s)
+        for group in groups:
+            for block in poll.reads.blocks:
+                if group.name in block.groups and block not in visit.answers and not visit.is_silent:
+                    await self._read_block(poll, block, visit)
+            if visit.is_busy and poll.retry_groups is not groups and not poll.is_dead:
+                # C11: once more in a second, then it counts; the other devices do not wait
+                poll.retry_groups = groups
+                poll.retry_s = poll.not_before_s = self._clock.monotonic_s() + BUSY_WAIT_S
+                return
+            self._tell_group(poll, group, visit)
+        poll.retry_groups = ()
+        self._settle(poll, visit, start_s, is_probe)
+
+    async def _recheck_refused(self, poll: DevicePoll, visit: _Visit, now_s: float) -> None:
+        """C9: once a day, ask for what was refused; if any of it is answered now, forget all refusals."""
+        poll.recheck_s = now_s + RECHECK_S
+        for block in poll.reads.probe_blocks():
+            trial = _Visit()
+            await self._read_block(poll, block, trial)
+            if trial.is_silent:
+                visit.take_silence(trial)
+                return
+            if trial.answers[block].words is not None:
+                poll.reads.forget_refusals()
+                return
+
+    async def _read_block(self, poll: DevicePoll, block: ReadBlock, visit: _Visit) -> None:
+        """Read one block, repeated once where that may help (rule P5)."""
+        for attempt in (1, 2):
+            try:
+                words = await self._exchange(poll, block)
+            except LinkFault as fault:
+                if attempt == 1 and self._is_worth_repeating(poll, fault):
+                    continue
+                self._take_fault(poll, block, visit, fault)
+            else:
+                visit.answers[block] = RegisterBlock(block.unit_offset, block.function_code, block.address, words)
+                visit.has_answer = True
+                visit.ts_ms = self._clock.now_ms()
+                if poll.reads.note_good(block):
+                    self._tell_refusals(poll)
+            return
+
+    def _is_worth_repeating(self, poll: DevicePoll, fault: LinkFault) -> bool:
+        if poll.is_dead or not fault.retryable:
+            return False
+        if fault.kind is FaultKind.TIMEOUT:
+            # without transaction ids the reply to the first attempt could pass for the second's
+            return poll.has_answered and self._link.has_reliable_tid
+        return fault.kind in (FaultKind.CLOSED, FaultKind.CRC, FaultKind.PROTOCOL)
+
+    def _take_fault(self, poll: DevicePoll, block: ReadBlock, visit: _Visit, fault: LinkFault) -> None:
+        code = fault.exception_code
+        visit.answers[block] = failed_block(block, QUALITY_OF_FAULT[FaultKind(fault.kind)], f"{poll.name}: {fault}.")
+        visit.ts_ms = self._clock.now_ms()
+        visit.fault = fault
+        if fault.kind in CAUSES_SILENCE or code in (PATH_UNAVAILABLE, TARGET_SILENT):
+            # the device is not asked for the rest: each read would cost another time-out
+            visit.is_silent = True
+            return
+        visit.has_answer = True
+        if code in ILLEGAL:
+            if poll.reads.note_refusal(block, code):
+                self._tell_refusals(poll)
+        elif code in BUSY:
+            visit.is_busy = True
+            visit.has_passing_fault = True
+        else:
+            visit.has_passing_fault = True
+
+    def _tell_refusals(self, poll: DevicePoll) -> None:
+        poll.recheck_s = self._clock.monotonic_s() + RECHECK_S if poll.reads.refused else math.inf
+
+    def _tell_group(self, poll: DevicePoll, group: GroupSchedule, visit: _Visit) -> None:
+        """Decode a group and hand it on."""
+        now_s, now_ms = self._clock.monotonic_s(), self._clock.now_ms()
+        quality, why = visit.excuse()
+        blocks = [answer for block, answer in visit.answers.items() if group.name in block.groups]
+        if group.has_identity or group.has_settings:
+            check_settings(poll, group, blocks, self._listener, now_ms)
+        if poll.foreign_identity:
+            why = poll.foreign_identity
+            readings = poll.decode(group, {}, visit.ts_ms or now_ms, Quality.IMPLAUSIBLE, why)
+        else:
+            readings = poll.decode(group, visit.answers, visit.ts_ms or now_ms, quality, why)
+        has_failed = any(answer.words is None and answer.quality is not Quality.EXCEPTION for answer in blocks)
+        if group.priority is not Priority.LIVE:
+            poll.schedule(group, now_s, now_ms, has_failed=has_failed or visit.is_silent)
+            if group.has_identity and poll.foreign_identity:
+                group.due_s = now_s + PROBE_S
+        elif not visit.is_silent:
+            if poll.last_live_s:
+                poll.period_s = now_s - poll.last_live_s
+            poll.last_live_s = now_s
+        if any(quality not in (Quality.GOOD, Quality.PENDING, Quality.SENTINEL) for quality in readings.qualities):
+            visit.partial = visit.partial or readings.detail
+        self._hand_on(readings)
+
+    def _hand_on(self, readings: GroupReadings) -> None:
+        if readings.layout.quantities:  # a group of settings only has nothing to tell
+            self._listener.on_readings(readings)
+
+    def _settle(self, poll: DevicePoll, visit: _Visit, start_s: float, is_probe: bool) -> None:
+        """The visit is over: state of the device, notices, when it is asked next."""
+        now_s = self._clock.monotonic_s()
+        if visit.is_silent and not visit.has_answer:
+            self._settle_silent(poll, visit, now_s, start_s, is_probe)
+            return
+        was_dead = poll.is_dead
+        poll.failed_visits = 0
+        poll.target_failures = 0
+        poll.is_dead = False
+        self._notices.clear(f"silent.{poll.id}")
+        self._notices.clear(f"path.{poll.id}")
+        if was_dead:
+            poll.want_settings(now_s, 0.0)
+            poll.last_live_s = 0.0
+            for other in self._polls:  # what came back with it is not left waiting
+                if other.is_dead:
+                    other.next_probe_s = now_s
+            self._probe_free_s = now_s
+        self._settle_trouble(poll, visit, now_s)
+        if poll.foreign_identity:
+            self._set_state(poll, DeviceState.UNREADABLE, poll.foreign_identity)
+        elif visit.partial or poll.reads.refused:
+            refused = poll.reads.refused_texts()
+            detail = visit.partial or f"{poll.name} refuses {'; '.join(refused[:3])}. The rest is read."
+            self._set_state(poll, DeviceState.PARTIAL, detail)
+        else:
+            self._set_state(poll, DeviceState.ANSWERING, "")
+
+    def _settle_silent(self, poll: DevicePoll, visit: _Visit, now_s: float, start_s: float, is_probe: bool) -> None:
+        fault = visit.fault
+        assert fault is not None, "silence has a fault"
+        poll.failed_visits += 1
+        is_damaged = fault.kind in (FaultKind.CRC, FaultKind.PROTOCOL)
+        is_by_gateway = fault.kind is FaultKind.EXCEPTION
+        poll.target_failures = poll.target_failures + 1 if is_by_gateway else 0
+        if is_probe:
+            self._probe_free_s = now_s + (now_s - start_s) * (1 / PROBE_SHARE - 1)
+        if poll.failed_visits >= (DAMAGED_VISITS_TO_DEAD if is_damaged else VISITS_TO_DEAD) and not poll.is_dead:
+            poll.is_dead = True
+            poll.next_probe_s = now_s + PROBE_S + random.uniform(0, PROBE_JITTER_S)
+        poll.next_report_s = now_s + REPORT_S
+        if poll.failed_visits < VISITS_TO_DEAD and poll.state is not DeviceState.WAITING:
+            return
+        place, line = poll.place, self._gateway.name
+        if fault.exception_code == PATH_UNAVAILABLE:
+            detail = (
+                f"{line} says that it has no way to {place}: its values are missing. "
+                "Check the line settings of the gateway."
+            )
+            self._notices.show(f"path.{poll.id}", NoticeLevel.ALARM, detail)
+        else:
+            cause = f"{place}: {fault}" if is_damaged else f"{place} does not answer"
+            detail = f"{cause}: its values are missing. Check its supply, its address and the wires of the line."
+            self._notices.show(f"silent.{poll.id}", NoticeLevel.WARNING, detail)
+        self._set_state(poll, DeviceState.SILENT, detail)
+
+    def _settle_trouble(self, poll: DevicePoll, visit: _Visit, now_s: float) -> None:
+        """C10, C11: faults that pass by themselves are told when they do not."""
+        key = f"trouble.{poll.id}"
+        if not visit.has_passing_fault:
+            poll.trouble_s = None
+            self._notices.clear(key)
+            return
+        if poll.trouble_s is None:
+            poll.trouble_s = now_s
+        if now_s - poll.trouble_s >= (BUSY_NOTICE_S if visit.is_busy else TROUBLE_NOTICE_S):
+            minutes = int((now_s - poll.trouble_s) // 60)
+            self._notices.show(
+                key,
+                NoticeLevel.WARNING if minutes < 10 else NoticeLevel.ALARM,
+                f"{poll.place} has been answering {visit.fault} for a while: some of its values are missing. "
+                "Switch it off and on; if it stays, have it looked at.",
+            )
+
+    def _set_state(self, poll: DevicePoll, state: DeviceState, detail: str) -> None:
+        if (poll.state, poll.detail) != (state, detail):
+            poll.state, poll.detail = state, detail
+            self._listener.on_device_state(poll.id, state, detail)
+
+    # --- one request -----------------------------------------------------------------------------------
+
+    async def _exchange(self, poll: DevicePoll, block: ReadBlock) -> tuple[int, ...]:
+        """One request and its reply, accounted for.
+
+        Raises:
+            LinkFault: No values; the link is already in order again for the next request, or closed.
+            _LineDown: The link cannot be opened.
+        """
+        if not self._link.is_open:
+            await self._open()
+        await self._keep_pauses(poll)
+        unit_id = poll.equipped.device.unit_id + block.unit_offset
+        request = ReadRequest(unit_id, block.function_code, block.address, block.count)
+        start_s = self._clock.monotonic_s()
+        try:
+            if self._link.is_out_of_step:
+                raise protocol_fault("more bytes came than were asked for")
+            words = await self._link.read(request, poll.timeout_of(block, self._gateway))
+        except LinkFault as fault:
+            took_s = self._note_time(poll, start_s)
+            latency_s = took_s if fault.kind is FaultKind.EXCEPTION else None
+            ts_ms = self._clock.now_ms()
+            message = f"{poll.place}, {request}: {fault}"
+            for counter in (self._counter, poll.counter):
+                counter.note_fault(FaultKind(fault.kind), message, ts_ms, latency_s)
+            await self._mend(poll, unit_id, fault, start_s)
+            raise
+        took_s = self._note_time(poll, start_s)
+        self._counter.note_good(took_s)
+        poll.counter.note_good(took_s)
+        self._note_alive()
+        return words
+
+    def _note_time(self, poll: DevicePoll, start_s: float) -> float:
+        """A request is over: the line was busy that long, and pauses start."""
+        now_s = self._clock.monotonic_s()
+        self._busy_s += now_s - start_s
+        self._bus_free_s = now_s + self._gateway.pause_ms / 1000
+        poll.not_before_s = max(poll.not_before_s, now_s + poll.equipped.profile.pause_ms / 1000)
+        return now_s - start_s
+
+    async def _keep_pauses(self, poll: DevicePoll) -> None:
+        """Pauses the gateway and the device ask for. (Late replies are waited out in the queue, not here.)"""
+        now_s = self._clock.monotonic_s()
+        device_free_s = min(poll.not_before_s, now_s + poll.equipped.profile.pause_ms / 1000)
+        wait_s = max(self._bus_free_s, device_free_s) - now_s
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+
+    def _note_alive(self) -> None:
+        """An answer came: the link works."""
+        self._health.note_good()
+        self._note_reachable()
+
+    def _note_reachable(self) -> None:
+        """The gateway holds the connection, whatever its devices do."""
+        self._back_off_s = FIRST_BACK_OFF_S
+        self._short_lives = 0
+        if self._is_down:
+            self._is_down = False
+            self._down_detail = ""
+            self._notices.clear(f"gateway.{self._gateway.id}")
+
+    async def _mend(self, poll: DevicePoll, unit_id: int, fault: LinkFault, start_s: float) -> None:
+        """Bring the link into a state in which the next reply is the next reply (rules P2 to P4)."""
+        link, kind = self._link, fault.kind
+        if kind is FaultKind.EXCEPTION:
+            self._note_alive()
+            if fault.exception_code == TARGET_SILENT and self._is_target_silent_everywhere():
+                await link.close()
+            return
+        self._health.note_bad(kind, self._clock.monotonic_s())
+        self._tell_damage()
+        if kind is FaultKind.CLOSED:
+            await link.close()
+            if not link.received_bytes:
+                self._short_lives += 1
+                raise _LineDown(fault)
+            return
+        self._note_reachable()
+        if not link.has_reliable_tid:
+            # P3: nobody can tell a late reply from the right one, so it must not find anybody listening
+            if kind is FaultKind.TIMEOUT:
+                poll.not_before_s = max(poll.not_before_s, start_s + LATE_REPLY_TIMEOUTS * self._timeout_s)
+            await link.quiet(max(self._timeout_s, MIN_QUIET_S))
+            if kind is FaultKind.TIMEOUT and self._health.is_connection_suspect(
+                unit_id, self._timeout_s, link.received_bytes, is_counted=self._counts(poll)
+            ):
+                await link.close()
+            return
+        if kind is FaultKind.PROTOCOL or self._health.is_connection_suspect(
+            unit_id, self._timeout_s, link.received_bytes, is_counted=self._counts(poll)
+        ):
+            await link.close()
+
+    def _counts(self, poll: DevicePoll) -> bool:
+        """P4: known-silent devices say nothing about the link, unless there are no others."""
+        return not poll.is_dead or all(one.is_dead for one in self._polls)
+
+    def _is_target_silent_everywhere(self) -> bool:
+        """C13: the gateway says of every device, again and again, that it does not respond."""
+        if any(poll.target_failures < TARGET_FAILURES_TO_RECONNECT - 1 for poll in self._polls):
+            return False
+        for poll in self._polls:
+            poll.target_failures = 0
+        return True
+
+    # --- the link --------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        was_down = self._is_down
+        try:
+            await self._link.open()
+        except LinkFault as fault:
+            self._counter.note_fault(FaultKind.CONNECT, str(fault), self._clock.now_ms())
+            raise _LineDown(fault) from fault
+        self._health.note_opened()
+        if self._link.has_reliable_tid or was_down or not self._has_been_open:
+            now_s = self._clock.monotonic_s()
+            for poll in self._polls:
+                poll.want_settings(now_s, SETTINGS_AGE_S)
+                if was_down and poll.is_dead:
+                    poll.next_probe_s = now_s
+        self._has_been_open = True
+
+    def _report_line_down(self, fault: LinkFault) -> None:
+        """Tell of the line once, of each device's minutes each time."""
+        name, link = self._gateway.name, self._gateway.link
+        if self._short_lives >= SHORT_LIVES_TO_LIMIT:
+            kind = FaultKind.CONNECTION_LIMIT
+            self._counter.note_fault(kind, str(fault), self._clock.now_ms())
+            detail = (
+                f"{name} ({link}) closes each connection at once: its connection limit seems to be reached, "
+                f"and no device behind it is read. Close other programs that use it, or switch it off and on."
+            )
+        else:
+            todo = "Check the cable and the name of the port." if link.is_serial else "Check its supply and network."
+            detail = f"{name} ({link}) cannot be reached ({fault}): no device behind it is read. {todo}"
+        self._is_down = True
+        self._asked.clear()
+        if detail != self._down_detail:
+            self._down_detail = detail
+            self._notices.show(f"gateway.{self._gateway.id}", NoticeLevel.ALARM, detail)
+        self._round.clear()
+        self._round_due_s = 0.0
+        self._is_round_of_live = False
+        now_ms = self._clock.now_ms()
+        for poll in self._polls:
+            poll.last_live_s = 0.0
+            for group in poll.groups:
+                if group.priority is not Priority.ONCE:
+                    self._hand_on(poll.decode(group, {}, now_ms, Quality.TIMEOUT, detail))
+            self._set_state(poll, DeviceState.GATEWAY_DOWN, detail)
+
+    def _report_dead(self, now_s: float) -> None:
+        """Minutes of a silent device say so, also between two probes."""
+        for poll in self._polls:
+            if poll.is_dead and now_s >= poll.next_report_s:
+                poll.next_report_s = now_s + REPORT_S
+                now_ms = self._clock.now_ms()
+                for group in poll.groups:
+                    if group.priority is not Priority.ONCE:
+                        self._hand_on(poll.decode(group, {}, now_ms, Quality.TIMEOUT, poll.detail))
+
+    def _tell_damage(self) -> None:
+        """C14: damaged replies now and then are ordinary; often means the line."""
+        ratio = self._health.damage_ratio(self._clock.monotonic_s(), self._counter.snapshot().requests)
+        key = f"damage.{self._gateway.id}"
+        if ratio is not None and ratio > 0.05:
+            self._notices.show(
+                key,
+                NoticeLevel.WARNING,
+                f"More than 5 % of the replies on {self._gateway.name} come damaged: values are missing now and "
+                "then. Check termination, shield and line settings, and that no second program asks on this line.",
+            )
+        elif ratio is not None:
+            self._notices.clear(key)
+
+    def _announce(self) -> None:
+        for equipped in self._idle:
+            self._listener.on_device_state(equipped.device.id, DeviceState.DISABLED, "Switched off in the site file.")
+        for equipped in self._unreadable:
+            self._listener.on_device_state(
+                equipped.device.id,
+                DeviceState.UNREADABLE,
+                f"The register table of {equipped.profile.model} is not public: {equipped.device.name} is not read. "
+                "Import its maker's register table.",
+            )
+        for poll in self._polls:
+            self._listener.on_device_state(poll.id, poll.state, "")
+
+
+class _Visit:
+    """What has come of one visit so far."""
+
+    def __init__(self) -> None:
+        self.answers: dict[ReadBlock, RegisterBlock] = {}
+        self.has_answer = False
+        self.is_silent = False
+        self.is_busy = False
+        self.has_passing_fault = False
+        self.partial = ""
+        self.fault: LinkFault | None = None
+        self.ts_ms = 0
+
+    def take_silence(self, other: _Visit) -> None:
+        """Another part of the same visit met silence."""
+        self.is_silent, self.fault, self.ts_ms = True, other.fault, other.ts_ms
+
+    def excuse(self) -> tuple[Quality, str]:
+        """Quality and reason for reads that were not done."""
+        if self.fault is None:
+            return Quality.TIMEOUT, "It was not asked."
+        return QUALITY_OF_FAULT[FaultKind(self.fault.kind)], f"It was not asked, because before {self.fault}."

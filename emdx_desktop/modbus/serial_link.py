@@ -1,0 +1,174 @@
+"""A serial port of this PC, served by a thread of its own.
+
+A thread per port, because asyncio cannot wait for a serial port on Windows, and because the silent interval
+between frames (1.75 ms) is shorter than the 15.6 ms its timers tick there: docs/adr/0003.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import serial
+
+from emdx_desktop.domain.bus_timing import silent_interval_s
+from emdx_desktop.domain.errors import LinkFault
+from emdx_desktop.domain.installation import LineSettings, Parity
+from emdx_desktop.domain.readings import FaultKind
+from emdx_desktop.modbus.framing import Framing
+from emdx_desktop.modbus.links import BusLink
+from emdx_desktop.modbus.requests import ReadRequest
+
+
+def _forget_outcome(job: asyncio.Future[tuple[int, ...]]) -> None:
+    """Nobody waits for a cancelled exchange: its fault is looked at, so that the loop does not report it."""
+    if not job.cancelled():
+        job.exception()
+
+
+READ_SLICE_S = 0.02
+"""Longest the thread waits in one call: how exact deadlines are, and how soon a cancel is seen."""
+
+_PORT_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError)  # serial.SerialException is an OSError
+try:
+    import termios
+except ImportError:  # Windows has no terminals
+    pass
+else:
+    _PORT_ERRORS += (termios.error,)
+
+_PARITIES = {Parity.NONE: serial.PARITY_NONE, Parity.EVEN: serial.PARITY_EVEN, Parity.ODD: serial.PARITY_ODD}
+
+
+class SerialLink(BusLink):
+    """RTU or ASCII on a serial port."""
+
+    def __init__(self, port: str, line: LineSettings | None, framing: Framing) -> None:
+        self._name = port
+        self._line = line or LineSettings()
+        self._framing = framing
+        self._port: serial.Serial | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._is_cancelled = threading.Event()
+        self._gap_s = silent_interval_s(self._line)
+        self._last_byte_s = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request can be sent."""
+        return self._port is not None
+
+    @property
+    def has_reliable_tid(self) -> bool:
+        """A serial line has none."""
+        return False
+
+    @property
+    def is_out_of_step(self) -> bool:
+        """Never: what waits in the port is thrown away before each request."""
+        return False
+
+    async def open(self) -> None:
+        """Open the port.
+
+        Raises:
+            LinkFault: `connect`.
+        """
+        await self.close()
+        self._is_cancelled.clear()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"line {self._name}")
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        except LinkFault:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the port, after the exchange under way has noticed, and end the thread."""
+        self._is_cancelled.set()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.submit(self._close)
+            # the thread ends within a slice; waiting for it here keeps the port from being opened twice
+            thread.shutdown(wait=True)
+
+    async def quiet(self, wait_s: float) -> None:
+        """Wait; the input is thrown away before the next request.
+
+        The port stays open: closing it would not stop a late reply, and toggles the control lines that
+        some adapters switch their driver with.
+        """
+        await asyncio.sleep(wait_s)
+
+    async def read(self, request: ReadRequest, timeout_s: float) -> tuple[int, ...]:
+        """Ask once."""
+        if self._port is None or self._thread is None:
+            raise LinkFault(f"the serial port {self._name} was closed", kind=FaultKind.CLOSED)
+        job = asyncio.get_running_loop().run_in_executor(self._thread, self._exchange, request, timeout_s)
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            self._is_cancelled.set()
+            job.add_done_callback(_forget_outcome)
+            await self.close()
+            raise
+
+    # --- in the thread ---------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        line = self._line
+        # A pseudo-terminal carries bytes: it has no data bits to set, and refuses to be asked for seven.
+        name = os.path.realpath(self._name) if self._name.startswith("/") else self._name
+        databits = 8 if name.startswith("/dev/pts/") else line.databits
+        try:
+            self._port = serial.Serial(
+                name,
+                baudrate=line.baud,
+                bytesize=databits,
+                parity=_PARITIES[line.parity],
+                stopbits=line.stopbits,
+                timeout=READ_SLICE_S,
+                write_timeout=5.0,
+                exclusive=True,
+            )
+        except _PORT_ERRORS as error:
+            message = f"the serial port {self._name} cannot be opened ({error})"
+            raise LinkFault(message, kind=FaultKind.CONNECT) from error
+        self.received_bytes = 0
+
+    def _close(self) -> None:
+        port, self._port = self._port, None
+        if port is not None:
+            with contextlib.suppress(*_PORT_ERRORS):
+                port.close()
+
+    def _exchange(self, request: ReadRequest, timeout_s: float) -> tuple[int, ...]:
+        port = self._port
+        if port is None:
+            raise LinkFault(f"the serial port {self._name} was closed", kind=FaultKind.CLOSED)
+        try:
+            rest_s = self._last_byte_s + self._gap_s - time.monotonic()
+            if rest_s > 0:
+                time.sleep(rest_s)
+            port.reset_input_buffer()
+            port.write(self._framing.encode(request))
+            deadline_s = time.monotonic() + timeout_s
+            while not self._is_cancelled.is_set():
+                data = port.read(max(self._framing.missing_bytes(), port.in_waiting))
+                now_s = time.monotonic()
+                if data:
+                    self._last_byte_s = now_s
+                    self.received_bytes += len(data)
+                    words = self._framing.feed(data)
+                    if words is not None:
+                        return words
+                if now_s >= deadline_s:
+                    return self._framing.finish()
+        except _PORT_ERRORS as error:
+            self._close()
+            raise LinkFault(f"the serial port {self._name} is gone ({error})", kind=FaultKind.CLOSED) from error
+        raise LinkFault("the request was cancelled", kind=FaultKind.CLOSED)
