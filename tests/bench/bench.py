@@ -22,9 +22,10 @@ from measures import Bench, BenchError, Measured, Row, Setup
 
 def load_benches() -> list[Bench]:
     """All benches, in the order of the table they answer to."""
+    import bus_bench
     import commit_bench
 
-    return [commit_bench.BENCH]
+    return [*bus_bench.BENCHES, commit_bench.BENCH]
 
 
 def is_met(row: Row, measured: Measured) -> bool:
@@ -33,8 +34,10 @@ def is_met(row: Row, measured: Measured) -> bool:
 
 
 def number_text(number: float) -> str:
-    """Four figures, without an exponent."""
-    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
+    """As many figures as tell a miss from a hit, without an exponent."""
+    if abs(number) >= 1000:
+        return f"{number:,.0f}"
+    return f"{number:.1f}" if abs(number) >= 100 else f"{number:.4f}".rstrip("0").rstrip(".")
 
 
 def run_bench(bench: Bench, is_quick: bool, parent: Path) -> list[dict[str, object]]:

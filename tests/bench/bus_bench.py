@@ -12,6 +12,7 @@ from measures import Bench, BenchError, Measured, Row, Setup
 from polled_lines import AnswerTimes, equip_line, poll_for
 
 from emdx_desktop.domain.bus_timing import predict_cycle
+from emdx_desktop.domain.link_text import parse_link
 from emdx_desktop.domain.readings import DeviceId
 from emdx_desktop.modbus.planner import plan_bus
 
@@ -49,8 +50,6 @@ def run_cycle(setup: Setup) -> Mapping[str, Measured]:
             cycle_s = measured_cycle_s(poll_one_line(baud, link, cycles * limit_s + 1))
             key = f"{'gateway' if link == 'tcp' else 'serial'}_{baud}"
             results[key] = Measured(cycle_s / limit_s, f"cycle {cycle_s:.3f} s, limit {limit_s:.3f} s")
-            from emdx_desktop.domain.link_text import parse_link
-
             text = "tcp://127.0.0.1:502" if link == "tcp" else "rtu:///dev/ttyUSB0"
             gateway, devices = equip_line(parse_link(text), 1, DEVICES, REGISTERS, baud)
             prediction = predict_cycle(plan_bus(gateway, devices), gateway, devices)

@@ -26,13 +26,13 @@ def running_farm(**plan: object) -> Iterator[list[Link]]:
         BenchError: It did not start.
     """
     text = ",".join(f"{key}={value}" for key, value in plan.items())
-    command = [sys.executable, str(Path(__file__).with_name("farm.py")), text]
+    command = [sys.executable, str(Path(__file__).with_name("farm.py")), "--farm", text]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         first = process.stdout.readline()
         if not first:
             raise BenchError("the simulated lines did not start")
-        yield [parse_link(link) for link in json.loads(first)["links"]]
+        yield [parse_link(link) for link in json.loads(first)["links"].values()]
     finally:
         process.communicate(timeout=20)

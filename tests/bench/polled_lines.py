@@ -13,7 +13,7 @@ from emdx_desktop.domain.history import Event
 from emdx_desktop.domain.installation import Device, Gateway, LineSettings, Link
 from emdx_desktop.domain.ports import BusPoller, EquippedDevice
 from emdx_desktop.domain.readings import DeviceId, DeviceState, GatewayId, GroupReadings, Notice
-from emdx_desktop.modbus.bus_poller import make_bus_poller
+from emdx_desktop.modbus.bus_poller import ModbusBusPoller
 from emdx_desktop.simulator.bench_profile import bench_profile
 
 
@@ -70,7 +70,7 @@ async def poll_for(
 ) -> tuple[AnswerTimes, list[BusPoller]]:
     """Poll all lines at once for a while."""
     times = AnswerTimes()
-    pollers = [make_bus_poller(gateway, devices, times, SystemClock()) for gateway, devices in lines]
+    pollers = [ModbusBusPoller(gateway, devices, times, SystemClock()) for gateway, devices in lines]
     tasks = [asyncio.create_task(poller.run()) for poller in pollers]
     await asyncio.sleep(seconds)
     for task in tasks:
