@@ -160,6 +160,10 @@ class _GroupFold:
                 self._codes[i] = None
                 changes.append(self._change(i, ts_ms, None))
 
+    def shift(self, step_ms: int) -> None:
+        """The wall clock was set."""
+        self._last_ts_ms += step_ms
+
     def adopt_states(self, other: _GroupFold) -> None:
         """Go on from the codes of the group this one replaces (a line was restarted)."""
         known = dict(zip(other.layout.quantities, other._codes, strict=True))
@@ -346,6 +350,11 @@ class MinuteFolder:
         for device in self._devices.values():
             for group in device.groups.values():
                 group.forget_states(self._changes, ts_ms)
+
+    def shift(self, step_ms: int) -> None:
+        """The wall clock was set: moments remembered move along, so that what is due stays so."""
+        for group in self._groups.values():
+            group.shift(step_ms)
 
     def close(self, minute_ms: int) -> FoldedMinute:
         """Finish the minute that starts at `minute_ms` and begin the next."""
