@@ -12,7 +12,7 @@ IMPORT_ALL_BELOW_UI = """
 import importlib, sys
 for name in sys.argv[1:]:
     importlib.import_module(name)
-print(sorted(name for name in sys.modules if name.split(".")[0] in ("PySide6", "shiboken6", "pyqtgraph", "sqlite3")))
+print(sorted(name for name in sys.modules if name.split(".")[0] in ("PySide6", "shiboken6", "pyqtgraph")))
 """
 
 
