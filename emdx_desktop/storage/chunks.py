@@ -26,8 +26,10 @@ FORMAT_VERSION = 1
 
 _HEAD = struct.Struct("<BBHBH")
 _CRC = struct.Struct("<I")
+_ALL = struct.Struct("<BBHBHI")
 _PREFIX = _HEAD.size + _CRC.size
 _RUN = np.dtype([("start", "<u2"), ("length", "<u2"), ("quality", "u1")])
+_WIDE = 1  # Flag.WIDE as a plain number: this is the hot path
 _NOT_RECORDED = int(Quality.NOT_RECORDED)
 
 
@@ -85,27 +87,28 @@ def encode_day(
     return head + _CRC.pack(_checksum(rowid, head, section, payload)) + section + payload
 
 
-def decode_day(rowid: int, body: bytes) -> Day:
+def decode_day(rowid: int, body: bytes, into: NDArray[np.int32] | None = None) -> Day:
     """Unpack a day and check it.
+
+    Args:
+        rowid: Where it was stored.
+        body: Its bytes.
+        into: Shape (1440,); a day without gaps and wide numbers is unpacked there and spares a copy.
 
     Raises:
         ChunkDamaged: A bit is not as it was written.
     """
     if len(body) < _PREFIX:
         raise ChunkDamaged(f"Chunk {rowid} is cut short.")
-    head = body[: _HEAD.size]
-    codec, version, count, flags, section_bytes = _HEAD.unpack(head)
-    (crc,) = _CRC.unpack_from(body, _HEAD.size)
-    # one pass over all that follows the CRC; memoryview spares the copy
-    actual = zlib.crc32(memoryview(body)[_PREFIX:], zlib.crc32(head, zlib.crc32(rowid.to_bytes(8, "little"))))
-    if actual != crc:
+    codec, version, count, flags, section_bytes, crc = _ALL.unpack_from(body)
+    if zlib.crc32(body[_PREFIX:], zlib.crc32(rowid.to_bytes(8, "little") + body[: _HEAD.size])) != crc:
         raise ChunkDamaged(f"Chunk {rowid} does not match its checksum.")
     if version != FORMAT_VERSION:
         raise ChunkDamaged(f"Chunk {rowid} has the unknown format {version}.")
     payload = body[_PREFIX + section_bytes :]
-    packed = unpack_integers(codec, bool(flags & Flag.WIDE), count, payload)
     if count == MINUTES_PER_DAY:
-        return Day(packed, None)
+        return Day(unpack_integers(codec, bool(flags & _WIDE), count, payload, into), None)
+    packed = unpack_integers(codec, bool(flags & Flag.WIDE), count, payload)
     section = body[_PREFIX : _PREFIX + section_bytes]
     qualities = _decode_qualities(section, bool(flags & Flag.DEFLATED_QUALITY))
     values = np.zeros(MINUTES_PER_DAY, packed.dtype)

@@ -6,8 +6,11 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import apsw
+import numpy as np
+from numpy.typing import NDArray
 
 from emdx_desktop.domain.errors import StorageFault
 from emdx_desktop.domain.history import MINUTE_MS
@@ -24,6 +27,8 @@ from emdx_desktop.storage.tail import MINUTE_BITS, StoredLayout, TailBlock, deco
 MINUTES_PER_DAY = 1440
 ZONE_KEY = "zone"
 _OPEN_MONTHS = 40  # a year's chart beside last year's, and some
+
+Row: TypeAlias = tuple[int, Any]
 
 DamageReport = Callable[[str, str], None]
 """Told the key and the sentence about data that cannot be shown."""
@@ -116,27 +121,42 @@ class HistoryAccess:
             oldest.close()
         return connection
 
-    def live_chunks(self, ids: Sequence[int]) -> list[tuple[int, bytes]]:
+    def live_chunks(self, ids: Sequence[int]) -> list[Row]:
         """Chunks of the live file."""
+        if not ids:
+            return []
+        span = (min(ids), max(ids))
+        if self.live.execute("SELECT min(id) FROM chunk WHERE id BETWEEN ? AND ?", span).get is None:
+            return []  # one look instead of hundreds: most of what is asked for is sealed
         return _fetch(self.live, "SELECT id, body FROM chunk WHERE id = ?", ids)
 
-    def sealed_chunks(self, ids: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+    def sealed_chunks(self, ids: Sequence[int]) -> Iterator[Row]:
         """Chunks of sealed months; damage costs what it touches and is told."""
         by_month: dict[str, list[int]] = {}
+        last_day = -1
+        wanted: list[int] = []
         for id_ in ids:
-            by_month.setdefault(month_of_day(id_ >> MINUTE_BITS), []).append(id_)
+            day = id_ >> MINUTE_BITS
+            if day != last_day:
+                last_day = day
+                wanted = by_month.setdefault(month_of_day(day), [])
+            wanted.append(id_)
         for month, wanted in by_month.items():
             connection = self.month(month)
             if connection is not None:
                 yield from self._fetch_sealed(connection, month, "SELECT id, body FROM chunk WHERE id = ?", wanted)
 
-    def _fetch_sealed(
-        self, connection: apsw.Connection, month: str, query: str, ids: Sequence[int]
-    ) -> list[tuple[int, bytes]]:
+    def _fetch_sealed(self, connection: apsw.Connection, month: str, query: str, ids: Sequence[int]) -> list[Row]:
         try:
+            if len(ids) > 2 and ids[-1] - ids[0] < 2 * len(ids):
+                # the series of a device stand side by side
+                kept = set(ids)
+                span = (min(ids), max(ids))
+                near: list[Row] = list(connection.execute(query.replace("= ?", "BETWEEN ? AND ?"), span))
+                return [row for row in near if row[0] in kept]
             return _fetch(connection, query, ids)
         except (*DamageErrors, *EnvironmentErrors):
-            rows: list[tuple[int, bytes]] = []
+            rows: list[Row] = []
             for id_ in ids:
                 try:
                     rows += _fetch(connection, query, [id_])
@@ -148,10 +168,10 @@ class HistoryAccess:
                     )
             return rows
 
-    def decode(self, rowid: int, body: bytes) -> Day | None:
-        """Unpack a chunk; None, and a notice, when it is not what was written."""
+    def decode(self, rowid: int, body: bytes, into: NDArray[np.int32] | None = None) -> Day | None:
+        """Unpack a chunk, see `decode_day`; None, and a notice, when it is not what was written."""
         try:
-            return decode_day(rowid, body)
+            return decode_day(rowid, body, into)
         except StorageFault as error:
             day, series = rowid >> MINUTE_BITS, rowid & SERIES_MASK
             self._on_damage(
@@ -161,15 +181,21 @@ class HistoryAccess:
             )
             return None
 
+    def packed(self, ids: Iterable[int]) -> list[Row]:
+        """Bytes of packed days with their chunk ids; refresh() first. Sealed months, then the live file."""
+        wanted = list(ids)
+        return [*self.sealed_chunks(wanted), *self.live_chunks(wanted)]
+
+    def decoded(self, ids: Iterable[int]) -> Iterator[tuple[int, Day]]:
+        """As `packed`, unpacked."""
+        for rowid, body in self.packed(ids):
+            day = self.decode(rowid, body)
+            if day is not None:
+                yield rowid, day
+
     def days(self, series_ids: Sequence[int], days: range) -> Iterator[tuple[int, Day]]:
         """Packed days of series with their chunk ids; refresh() first. Sealed months, then the live file."""
-        ids = [chunk_id(day, series) for day in days for series in series_ids]
-        live = self.live_chunks(ids)
-        for rows in (self.sealed_chunks(ids), live):
-            for rowid, body in rows:
-                day = self.decode(rowid, body)
-                if day is not None:
-                    yield rowid, day
+        return self.decoded([chunk_id(day, series) for day in days for series in series_ids])
 
     def tail_days(self, first_minute: int, end_minute: int) -> list[int]:
         """UTC days that have tail rows of any device in the range."""
@@ -191,7 +217,7 @@ class HistoryAccess:
             start = max(first_minute, day * MINUTES_PER_DAY)
             end = min(end_minute, (day + 1) * MINUTES_PER_DAY)
             wanted += range(tail_id(start, device_id), tail_id(end, device_id), 1 << MINUTE_BITS)
-        rows: dict[int, list[tuple[int, bytes]]] = {}
+        rows: dict[int, list[Row]] = {}
         cursor = self.live.cursor()
         for id_, layout, body in cursor.executemany(
             "SELECT id, layout, body FROM tail WHERE id = ?", ((id_,) for id_ in wanted)
@@ -239,7 +265,7 @@ class HistoryAccess:
         return int(row[0]) // MINUTE_MS if row else -1
 
 
-def _fetch(connection: apsw.Connection, query: str, ids: Sequence[int]) -> list[tuple[int, bytes]]:
+def _fetch(connection: apsw.Connection, query: str, ids: Sequence[int]) -> list[Row]:
     return list(connection.cursor().executemany(query, ((id_,) for id_ in ids)))
 
 

@@ -30,7 +30,7 @@ from emdx_desktop.domain.installation import Installation
 from emdx_desktop.domain.quantities import READ_OFFSET_PREFIX, QuantityKind, read_offset_series
 from emdx_desktop.domain.readings import DeviceId, Notice, NoticeLevel, Quality
 from emdx_desktop.storage import configuration, journal
-from emdx_desktop.storage.chunks import MINUTES_PER_DAY, SERIES_MASK, Day, quality_runs
+from emdx_desktop.storage.chunks import MINUTES_PER_DAY, SERIES_BITS, SERIES_MASK, Day, quality_runs
 from emdx_desktop.storage.connections import DamageErrors, EnvironmentErrors, read_transaction
 from emdx_desktop.storage.history_access import HistoryAccess
 from emdx_desktop.storage.months import LIVE_FILE_NAME
@@ -40,6 +40,7 @@ from emdx_desktop.storage.space import report_space
 from emdx_desktop.storage.tail import MINUTE_BITS, StoredLayout, TailBlock
 
 Ints = NDArray[np.int64]
+_LOWEST = np.iinfo(np.int64).min  # its absolute value overflows
 _NOT_RECORDED = int(Quality.NOT_RECORDED)
 
 
@@ -274,22 +275,52 @@ class _Stretch:
 
     def __init__(self, first: int, end: int) -> None:
         self.first, self.end = first, end
-        self.values = np.zeros(end - first, np.int64)
+        self._narrow: NDArray[np.int32] | None = np.zeros(end - first, np.int32)
+        self._wide: Ints | None = None
         self.qualities = np.full(end - first, _NOT_RECORDED, np.uint8)
+
+    @property
+    def values(self) -> Ints | NDArray[np.int32]:
+        """The integers; narrow as long as all fit."""
+        if self._narrow is not None:
+            return self._narrow
+        assert self._wide is not None  # set when the narrow ones went
+        return self._wide
+
+    def _widen(self) -> Ints:
+        if self._wide is None:
+            self._wide = self.values.astype(np.int64)
+            self._narrow = None
+        return self._wide
+
+    def lay_packed(self, view: HistoryAccess, rows: Sequence[tuple[int, bytes]], is_counter: bool) -> None:
+        """Unpack days and put them in."""
+        laid: set[int] = set()
+        for rowid, body in rows:
+            day = rowid >> MINUTE_BITS
+            start = day * MINUTES_PER_DAY - self.first
+            is_whole = start >= 0 and start + MINUTES_PER_DAY <= self.qualities.size and day not in laid
+            here = slice(start, start + MINUTES_PER_DAY)
+            target = self._narrow[here] if is_whole and self._narrow is not None else None
+            content = view.decode(rowid, body, target)
+            if content is None:
+                if target is not None:
+                    target[:] = 0
+                continue
+            if target is not None and content.values is target:
+                self.qualities[here] = 0
+            else:
+                self.lay_day(day, content, is_counter)
+            laid.add(day)
 
     def lay_day(self, utc_day: int, day: Day, is_counter: bool) -> None:
         """Put a packed day in; a minute that is there already stays, unless it is a counter's."""
         start = utc_day * MINUTES_PER_DAY
         low, high = max(start, self.first), min(start + MINUTES_PER_DAY, self.end)
-        if low >= high:
-            return
-        here, there = slice(low - self.first, high - self.first), slice(low - start, high - start)
-        qualities = np.zeros(high - low, np.uint8) if day.qualities is None else day.qualities[there]
-        if (self.qualities[here] == _NOT_RECORDED).all():
-            self.values[here] = day.values[there]
-            self.qualities[here] = qualities
-        else:
-            self._lay(np.arange(low, high) - self.first, day.values[there].astype(np.int64), qualities, is_counter)
+        if low < high:
+            there = slice(low - start, high - start)
+            qualities = np.zeros(high - low, np.uint8) if day.qualities is None else day.qualities[there]
+            self._lay(np.arange(low, high) - self.first, day.values[there], qualities, is_counter)
 
     def lay_tail(self, series_id: int, tail: Sequence[tuple[StoredLayout, TailBlock]], is_counter: bool) -> None:
         """Put tail rows in."""
@@ -297,15 +328,21 @@ class _Stretch:
             if series_id in layout.series:
                 k = layout.series.index(series_id)
                 where = block.minutes - self.first
-                inside = (where >= 0) & (where < self.values.size)
+                inside = (where >= 0) & (where < self.qualities.size)
                 self._lay(where[inside], block.values[inside, k], block.qualities[inside, k], is_counter)
 
-    def _lay(self, where: Ints, values: Ints, qualities: NDArray[np.uint8], is_counter: bool) -> None:
+    def _lay(
+        self, where: Ints, values: Ints | NDArray[np.int32], qualities: NDArray[np.uint8], is_counter: bool
+    ) -> None:
         present = self.qualities[where]
         takes = (present == _NOT_RECORDED) | ((present != 0) & (qualities == 0))
         if is_counter:
             takes |= qualities == 0
-        self.values[where[takes]] = values[takes]
+        fits = self._narrow is not None and (
+            values.dtype == np.int32 or bool((np.abs(values) < 2**31 - 1).all() and (values != _LOWEST).all())
+        )
+        target = self.values if fits else self._widen()
+        target[where[takes]] = values[takes]
         self.qualities[where[takes]] = qualities[takes]
 
     def as_day(self) -> Day:
@@ -327,8 +364,8 @@ def _load_stretch(view: HistoryAccess, series: StoredSeries, first: int, end: in
     low, high = max(first, series.first_minute), end
     days = range(low // MINUTES_PER_DAY, (high - 1) // MINUTES_PER_DAY + 1)
     tail = view.tail(series.device_id, first, end)
-    for rowid, content in view.days([series.id], days):
-        stretch.lay_day(rowid >> MINUTE_BITS, content, is_counter)
+    rows = view.packed([day << SERIES_BITS | series.id for day in days])
+    stretch.lay_packed(view, rows, is_counter)
     stretch.lay_tail(series.id, tail, is_counter)
     return stretch.as_day()
 
@@ -350,29 +387,30 @@ def _offsets(view: HistoryAccess, counter: StoredSeries, first: int, end: int) -
 
 
 def _to_minutes(stretches: Sequence[tuple[StoredSeries, Day]], first: int, end: int) -> MinuteSeries:
+    if len(stretches) == 1:
+        series, content = stretches[0]
+        scaled = _scale(content.values, series.exponent)
+        if content.qualities is None:
+            return MinuteSeries(first * MINUTE_MS, scaled, np.zeros(end - first, np.uint8))
+        if content.qualities.any():
+            scaled[content.qualities != 0] = np.nan
+        return MinuteSeries(first * MINUTE_MS, scaled, content.qualities)
+    # none at all, or the decimals kept of this quantity changed once
     values = np.full(end - first, np.nan)
     qualities = np.full(end - first, _NOT_RECORDED, np.uint8)
     for series, content in stretches:
-        if content.qualities is None:
-            values = _scale(content.values, series.exponent)
-            qualities = np.zeros(end - first, np.uint8)
-            continue
-        better = (content.qualities == 0) | (qualities == _NOT_RECORDED)
-        good = content.qualities == 0
-        if len(stretches) == 1:
-            qualities = content.qualities
-            values = _scale(content.values, series.exponent)
-            values[~good] = np.nan
-        else:
-            qualities = np.where(better, content.qualities, qualities)
-            values[good] = _scale(content.values[good], series.exponent)
+        found = np.zeros(end - first, np.uint8) if content.qualities is None else content.qualities
+        good = found == 0
+        qualities = np.where(good | (qualities == _NOT_RECORDED), found, qualities)
+        values[good] = _scale(content.values[good], series.exponent)
     return MinuteSeries(first * MINUTE_MS, values, qualities)
 
 
 def _scale(values: NDArray[np.int64] | NDArray[np.int32], exponent: int) -> NDArray[np.float64]:
     # dividing by a power of ten rounds once, multiplying by 0.01 twice: 23012 / 100 is 230.12
-    wide = values.astype(np.float64)
-    return wide / 10.0**-exponent if exponent < 0 else wide * 10.0**exponent
+    if exponent < 0:
+        return np.divide(values, 10.0**-exponent, dtype=np.float64)
+    return np.multiply(values, 10.0**exponent, dtype=np.float64)
 
 
 def _tail_hours(view: HistoryAccess, series: StoredSeries, first: int, end: int) -> HourRollups:

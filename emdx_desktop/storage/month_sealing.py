@@ -151,6 +151,13 @@ class MonthSealer:
             self._connection.execute("DELETE FROM rollup WHERE id >= ? AND id < ?", span)
         _remove_old(old)
 
+    def seal_new(self, month: str, chunks: Iterable[Row], rollups: Iterable[Row]) -> None:
+        """Seal a month of which the folder holds nothing yet (import)."""
+        settings = self._settings(month, days_of_month(month), is_aged=False)
+        final = write_month_file(self._folder, month, self._next_revision(month), chunks, rollups, settings)
+        with write_transaction(self._connection):
+            self._catalogue(month, final, is_aged=False)
+
     def age(self, month: str) -> None:
         """Drop the minutes of instants of a sealed month; counters, read offsets and all hours stay.
 

@@ -61,8 +61,17 @@ def pack_integers(
     return codec, is_wide, zlib.compress(_shuffle(narrow), 6)
 
 
-def unpack_integers(codec: int, is_wide: bool, count: int, payload: bytes) -> NDArray[np.int64] | NDArray[np.int32]:
+def unpack_integers(
+    codec: int, is_wide: bool, count: int, payload: bytes | memoryview, into: NDArray[np.int32] | None = None
+) -> Ints:
     """Inverse of `pack_integers`.
+
+    Args:
+        codec: As packed.
+        is_wide: As packed.
+        count: How many integers.
+        payload: As packed.
+        into: Filled and returned when the integers are narrow; spares a copy. Shape (count,).
 
     Raises:
         StorageFault: The codec is unknown or not installed, or the bytes do not hold `count` integers.
@@ -75,9 +84,9 @@ def unpack_integers(codec: int, is_wide: bool, count: int, payload: bytes) -> ND
             raise StorageFault(
                 "This part of history was packed with pcodec, which is not installed, so it is not shown: install it."
             )
-        out = np.empty(count, dtype)
+        out: Ints = into if into is not None and not is_wide else np.empty(count, dtype)
         try:
-            progress = simple_decompress_into(payload, out)
+            progress = simple_decompress_into(bytes(payload), out)
         except (RuntimeError, TypeError) as error:
             raise StorageFault(f"Packed values cannot be read ({error}).") from error
         if progress.n_processed != count or not progress.finished:
