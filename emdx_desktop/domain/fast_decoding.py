@@ -1,8 +1,9 @@
-"""The usual case in one go: all blocks good, all values good.
+"""The usual case in one go: numbers that are plainly good.
 
 A plan is compiled once for the block layout a planner chose. It unpacks every block with one `struct`
-call and checks all numbers against bounds that hold only good ones; anything outside makes it step aside
-for the careful way (`registers.GroupDecoder`), which gives the same numbers and says what is wrong.
+call and checks all numbers against bounds that hold only good ones. Columns it cannot take (a type without
+a struct code, a scale not known yet, words not in one good block) and columns with a number outside the
+bounds are named; `registers.GroupDecoder` looks at those one by one and says what is wrong.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from emdx_desktop.domain.words import SMALLEST_NORMAL_FLOAT32, SMALLEST_NORMAL_F
 
 Number = float | int
 Layout = tuple[tuple[int, int, int, int], ...]
-"""Of each block: unit offset, function code, address, count."""
+"""Of each good block: unit offset, function code, address, count."""
+
+MAX_COUNT = (1 << 63) - 1
+"""Highest count of a counter: history keeps 64-bit signed integers."""
 
 _FORMATS = {
     ValueType.U16: "H",
@@ -34,7 +38,7 @@ _FORMATS = {
     ValueType.FLOAT32: "f",
     ValueType.FLOAT64: "d",
 }
-_HIGHEST = {
+_HIGHEST: dict[ValueType, Number] = {
     ValueType.U16: 0xFFFF,
     ValueType.S16: 0x7FFF,
     ValueType.U32: 0xFFFF_FFFF,
@@ -48,20 +52,44 @@ _UNSIGNED = frozenset({ValueType.U16, ValueType.U32, ValueType.U64})
 _FLOATS = frozenset({ValueType.FLOAT32, ValueType.FLOAT64})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Field:
-    """Words of one block that make one raw number."""
+    """Words of one block that make one raw number, with the bounds of plainly good ones.
+
+    Attributes:
+        columns: Columns that cannot be trusted when this number is outside.
+    """
 
     block: int
     start: int
     words: int
     value_type: ValueType
+    low: Number
+    high: Number
+    sentinels: set[Number]
+    columns: set[int]
+    place: int = 0  # among all fields, in wire order
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Takes the fields of one block out of its words."""
+
+    block: int
+    pack: Callable[..., bytes]
+    order: Callable[[tuple[int, ...]], tuple[int, ...]] | None
+    unpack: Callable[[bytes], tuple[Any, ...]]
 
 
 class FastPlan:
-    """Decodes blocks of one layout; None from `decode` means: look at every value."""
+    """Decodes blocks of one layout.
+
+    Attributes:
+        others: Columns this plan never decodes, ascending.
+    """
 
     __slots__ = (
+        "_columns_of_field",
         "_counts",
         "_dividers",
         "_floats",
@@ -70,278 +98,301 @@ class FastPlan:
         "_kinds",
         "_lows",
         "_multipliers",
+        "_places",
         "_power_factors",
         "_readers",
-        "_round",
+        "_rounded",
+        "_safe",
         "_sentinels",
         "_signs",
         "_states",
+        "_width",
+        "others",
     )
 
-    def __init__(self, compiler: _Compiler) -> None:
-        self._readers = compiler.readers
-        self._lows = tuple(compiler.lows)
-        self._highs = tuple(compiler.highs)
-        self._sentinels = tuple((index, values) for index, values in enumerate(compiler.sentinels) if values)
-        self._floats = tuple(compiler.floats)
-        self._instants = _picker(compiler.instants)
-        self._multipliers = tuple(compiler.multipliers) if set(compiler.multipliers) != {1} else None
-        self._dividers = tuple(compiler.dividers)
-        self._signs = tuple(compiler.signs)
-        self._power_factors = tuple(compiler.power_factors)
-        self._counts = _picker(compiler.counts)
-        self._round = tuple(compiler.count_multipliers) if any(compiler.count_multipliers) else None
-        self._states = tuple(compiler.states)
-        self._kinds = tuple(compiler.kinds)
-
-    @staticmethod
-    def compile(
-        profile: DeviceProfile, columns: Sequence[Column], scales: Sequence[Fraction | None], layout: Layout
-    ) -> FastPlan | None:
-        """The plan for a layout, None when a value needs the careful way.
+    def __init__(
+        self, profile: DeviceProfile, columns: Sequence[Column], scales: Sequence[Fraction | None], layout: Layout
+    ) -> None:
+        """Compile the plan for a layout.
 
         Args:
             profile: Gives word order and byte order.
             columns: Of the group.
-            scales: Base units per count of each column.
-            layout: Of the blocks.
+            scales: Base units per count of each column, None while unknown.
+            layout: Of the good blocks.
         """
-        compiler = _Compiler(profile, layout)
-        if not all(compiler.add(column, scale) for column, scale in zip(columns, scales, strict=True)):
-            return None
-        return FastPlan(compiler) if compiler.finish() else None
+        compiler = _Compiler(columns, scales, layout)
+        fields = compiler.fields_in_wire_order()
+        self._readers = tuple(
+            _reader(profile, [field for field in fields if field.block == block], block, layout[block][3])
+            for block in sorted({field.block for field in fields})
+        )
+        self._lows = tuple(field.low for field in fields)
+        self._highs = tuple(field.high for field in fields)
+        self._safe = tuple(0 if field.low <= 0 <= field.high else field.low for field in fields)
+        self._sentinels = tuple((field.place, field.sentinels) for field in fields if field.sentinels)
+        self._floats = tuple(
+            (field.place, SMALLEST_NORMAL_FLOAT32 if field.value_type is ValueType.FLOAT32 else SMALLEST_NORMAL_FLOAT64)
+            for field in fields
+            if field.value_type in _FLOATS
+        )
+        self._columns_of_field = tuple(frozenset(field.columns) for field in fields)
+        self._places = tuple(compiler.places)
+        self._width = len(columns)
+        self.others = tuple(sorted(set(range(self._width)) - set(self._places)))
+        # instants: columns 0 .. n-1 of the fast ones
+        self._instants = _picker([field.place for field, _ in compiler.instants])
+        numerators = [scale.numerator for _, scale in compiler.instants]
+        self._multipliers = tuple(numerators) if set(numerators) != {1} else None
+        self._dividers = tuple(scale.denominator for _, scale in compiler.instants)
+        self._signs = tuple((column, field.place) for column, field in compiler.signs)
+        self._power_factors = tuple(compiler.power_factors)
+        # counters
+        self._counts = _picker([field.place for field, _ in compiler.counts])
+        first = len(self._dividers)
+        self._rounded = tuple((first + i, ratio) for i, (_, ratio) in enumerate(compiler.counts) if ratio)
+        # states
+        self._states = tuple(
+            (field.place, point.bit_mask, point.bit_shift, point.states, column)
+            for field, point, column in compiler.states
+        )
+        self._kinds = tuple((field.place, one, is_direct) for field, one, is_direct in compiler.kinds)
 
-    def decode(self, block_words: Sequence[tuple[int, ...]]) -> tuple[Number | None, ...] | None:
-        """Values of all columns, None when any of them is not plainly good."""
+    def decode(self, block_words: Sequence[tuple[int, ...]]) -> tuple[list[Number | None], frozenset[int]]:
+        """Values of all columns, and which of the fast ones must be looked at again.
+
+        Args:
+            block_words: Words of the good blocks, as in the layout.
+        Returns:
+            Values (None in `others`, not to be used in the columns named), and those columns.
+        """
         raws: tuple[Any, ...] = ()
-        for (pack, order, unpack), words in zip(self._readers, block_words, strict=True):
-            raws += unpack(pack(*(words if order is None else order(words))))
-        if not (all(map(le, self._lows, raws)) and all(map(ge, self._highs, raws))):
-            return None
-        for index, sentinels in self._sentinels:
-            if raws[index] in sentinels:
-                return None
-        for index, smallest in self._floats:
-            if -smallest < raws[index] < smallest and raws[index]:
-                return None
+        for reader in self._readers:
+            words = block_words[reader.block]
+            raws += reader.unpack(reader.pack(*(words if reader.order is None else reader.order(words))))
+        bad: frozenset[int] = frozenset()
+        if not self._is_plainly_good(raws):
+            raws, bad = self._replace_bad(raws)
         instants: Any = self._instants(raws)
         if self._multipliers is not None:
             instants = map(mul, instants, self._multipliers)
-        values = list(map(truediv, instants, self._dividers))
-        for column, index in self._signs:
-            if raws[index] and values[column]:
-                values[column] = -values[column]
+        values: list[Number | None] = list(map(truediv, instants, self._dividers))
+        for column, place in self._signs:
+            if raws[place] and values[column]:
+                values[column] = -values[column]  # type: ignore[operator] # instants are numbers
         for column, power in self._power_factors:
-            magnitude = abs(values[column])
-            values[column] = -magnitude if values[power] < 0 else magnitude
+            magnitude = abs(values[column])  # type: ignore[arg-type] # instants are numbers
+            values[column] = -magnitude if values[power] < 0 else magnitude  # type: ignore[operator] # as above
         values += self._counts(raws)
-        if self._round is not None:
-            first = len(self._dividers)
-            for offset, multiplier in enumerate(self._round):
-                if multiplier:
-                    values[first + offset] = round(values[first + offset] * multiplier)
-        for index, mask, shift, codes in self._states:
-            raw = (raws[index] & mask) >> shift if mask else raws[index]
-            if codes is not None:
-                if raw not in codes:
-                    return None
-                raw = codes[raw]
+        for column, ratio in self._rounded:
+            values[column] = round(values[column] * ratio)  # type: ignore[operator] # a float counter
+        for place, mask, shift, states, column in self._states:
+            raw = (raws[place] & mask) >> shift if mask else raws[place]
+            if states is not None:
+                if raw not in states:
+                    bad |= {column}
+                    raw = None
+                else:
+                    raw = states[raw]
             values.append(raw)
-        for index, one, positive in self._kinds:
-            raw = raws[index]
-            values.append(0 if raw == 0 or abs(raw) >= one else 1 if (raw > 0) is positive else 2)
-        return tuple(values)
+        for place, one, is_direct in self._kinds:
+            raw = raws[place]
+            values.append(0 if raw == 0 or abs(raw) >= one else 1 if (raw > 0) is is_direct else 2)
+        if self.others:
+            spread: list[Number | None] = [None] * self._width
+            for place, value in zip(self._places, values, strict=True):
+                spread[place] = value
+            return spread, bad
+        return values, bad
+
+    def _is_plainly_good(self, raws: tuple[Any, ...]) -> bool:
+        # NaN fails both comparisons
+        if not (all(map(le, self._lows, raws)) and all(map(ge, self._highs, raws))):
+            return False
+        for place, smallest in self._floats:
+            if -smallest < raws[place] < smallest and raws[place]:
+                return False
+        return not any(raws[place] in sentinels for place, sentinels in self._sentinels)
+
+    def _replace_bad(self, raws: tuple[Any, ...]) -> tuple[tuple[Any, ...], frozenset[int]]:
+        """Raw numbers that can be computed with, and the columns they must not be used for."""
+        bad_fields = {
+            place
+            for place, (low, raw, high) in enumerate(zip(self._lows, raws, self._highs, strict=True))
+            if not low <= raw <= high
+        }
+        bad_fields |= {place for place, smallest in self._floats if raws[place] and abs(raws[place]) < smallest}
+        bad_fields |= {place for place, sentinels in self._sentinels if raws[place] in sentinels}
+        replaced = tuple(self._safe[i] if i in bad_fields else raw for i, raw in enumerate(raws))
+        return replaced, frozenset().union(*(self._columns_of_field[place] for place in bad_fields))
 
 
 class _Compiler:
-    """Collects fields and columns, then lays the fields out."""
+    """Finds the columns a plan can take and the fields they need."""
 
-    def __init__(self, profile: DeviceProfile, layout: Layout) -> None:
-        self._profile = profile
+    def __init__(self, columns: Sequence[Column], scales: Sequence[Fraction | None], layout: Layout) -> None:
         self._layout = layout
-        self._fields: list[_Field] = []
-        self.lows: list[Number] = []
-        self.highs: list[Number] = []
-        self.sentinels: list[set[Number]] = []
-        self.floats: list[tuple[int, float]] = []
-        self.instants: list[int] = []
-        self.multipliers: list[int] = []
-        self.dividers: list[int] = []
-        self.signs: list[tuple[int, int]] = []
+        self._fields: dict[tuple[int, int, ValueType], _Field] = {}
+        self.places: list[int] = []
+        self.instants: list[tuple[_Field, Fraction]] = []
+        self.signs: list[tuple[int, _Field]] = []
         self.power_factors: list[tuple[int, int]] = []
-        self.counts: list[int] = []
-        self.count_multipliers: list[int] = []
-        self.states: list[tuple[int, int, int, dict[int, int] | None]] = []
-        self.kinds: list[tuple[int, Number, bool]] = []
-        self.readers: tuple[tuple[Callable[..., bytes], Any, Callable[[bytes], tuple[Any, ...]]], ...] = ()
-        self._column_of_point: dict[str, int] = {}
-        self._pending_power_factors: list[tuple[int, str, int]] = []
+        self.counts: list[tuple[_Field, int]] = []
+        self.states: list[tuple[_Field, PointDef, int]] = []
+        self.kinds: list[tuple[_Field, Number, bool]] = []
+        powers = {column.point.key: number for number, column in enumerate(columns)}
+        can_take = [self._can_take(column, scale) for column, scale in zip(columns, scales, strict=True)]
+        for number, column in enumerate(columns):
+            if can_take[number] and column.power is not None:
+                can_take[number] = can_take[powers[column.power.key]] and self._are_together(column.point, column.power)
+        position: dict[str, int] = {}
+        for number, (column, scale) in enumerate(zip(columns, scales, strict=True)):
+            if not can_take[number] or scale is None:
+                continue
+            self.places.append(number)
+            if column.kind is ColumnKind.INSTANT:
+                position[column.point.key] = len(self.instants)
+                self._take_instant(column, scale, number)
+            elif column.kind is ColumnKind.COUNTER:
+                self._take_counter(column.point, scale, number)
+            elif column.kind is ColumnKind.STATE:
+                self.states.append((self._field(column.point, number), column.point, number))
+            else:
+                self._take_kind(column.point, number)
+        for number, column in enumerate(columns):
+            if can_take[number] and column.power is not None:
+                self.power_factors.append((position[column.point.key], position[column.power.key]))
+                for point in (column.power, column.power_sign_source):
+                    if point is not None:
+                        self._field(point, number)
 
-    def add(self, column: Column, scale: Fraction | None) -> bool:
-        """Take a column in; False when it needs the careful way."""
+    def fields_in_wire_order(self) -> list[_Field]:
+        """All fields, each knowing its place."""
+        ordered = sorted(self._fields.values(), key=lambda field: (field.block, field.start))
+        for place, field in enumerate(ordered):
+            field.place = place
+        return ordered
+
+    def _can_take(self, column: Column, scale: Fraction | None) -> bool:
         point = column.point
-        index = self._field_of(point)
-        if index is None or scale is None or (point.bit_mask and column.kind is not ColumnKind.STATE):
+        if scale is None or self._block_of(point) is None:
             return False
-        if column.kind is ColumnKind.STATE:
-            codes = None if point.states is None else dict(point.states)
-            self.states.append((index, point.bit_mask, point.bit_shift, codes))
-            return point.value_type not in _FLOATS
-        if column.kind is ColumnKind.REACTIVE_KIND:
-            return self._add_kind(point, index)
-        if column.kind is ColumnKind.COUNTER:
-            return self._add_counter(column, scale, index)
-        return self._add_instant(column, scale, index)
-
-    def _add_instant(self, column: Column, scale: Fraction, index: int) -> bool:
-        point = column.point
-        position = len(self.instants)
-        signed_scale = scale * column.sign
-        if point.value_type in _FLOATS and signed_scale.numerator not in (1, -1) and signed_scale.denominator != 1:
-            return False  # two roundings could differ from the careful way by one bit
-        self._column_of_point[point.key] = position
-        self.instants.append(index)
-        self.multipliers.append(signed_scale.numerator)
-        self.dividers.append(signed_scale.denominator)
-        self._limit(index, point, scale, is_magnitude=column.sign_source is not None)
-        if column.sign_source is not None:
-            sign_index = self._field_of(column.sign_source)
-            if sign_index is None or self._fields[sign_index].block != self._fields[index].block:
-                return False
-            self._limit(sign_index, column.sign_source, Fraction(1))
-            self.signs.append((position, sign_index))
-        if column.power is not None:
-            self._pending_power_factors.append((position, column.power.key, self._fields[index].block))
-        return True
-
-    def _add_counter(self, column: Column, scale: Fraction, index: int) -> bool:
-        point = column.point
-        multiplier = 0
-        if point.resolution is not None:
+        if point.bit_mask and column.kind is not ColumnKind.STATE:
+            return False
+        if column.sign_source is not None and not self._are_together(point, column.sign_source):
+            return False
+        is_float = point.value_type in _FLOATS
+        if column.kind is ColumnKind.INSTANT:
+            # with both, a float would be rounded twice and could differ from the exact way by one bit
+            return not is_float or 1 in (scale.numerator, scale.denominator)
+        if column.kind is ColumnKind.COUNTER and point.resolution is not None:
+            # the product must be exact, or rounding could differ from the exact way
             ratio = scale / point.resolution
-            if point.value_type is not ValueType.FLOAT32 or ratio.denominator != 1 or ratio > 1 << 20:
-                return False  # the product must be exact, or rounding could differ from the careful way
-            multiplier = ratio.numerator
-        if column.sign < 0:
-            return False
-        self.counts.append(index)
-        self.count_multipliers.append(multiplier)
-        self._limit(index, point, scale)
-        return True
+            return point.value_type is ValueType.FLOAT32 and ratio.denominator == 1 and ratio <= 1 << 20
+        if column.kind is ColumnKind.REACTIVE_KIND:
+            return point.scale is not None
+        return column.sign > 0 and not is_float
 
-    def _add_kind(self, point: PointDef, index: int) -> bool:
-        if point.scale is None:
-            return False
-        one = abs(1 / point.scale)
-        self.kinds.append((index, float(one) if point.value_type in _FLOATS else math.ceil(one), point.scale > 0))
-        return True
+    def _are_together(self, first: PointDef, second: PointDef) -> bool:
+        block = self._block_of(first)
+        return block is not None and block == self._block_of(second)
 
-    def _field_of(self, point: PointDef) -> int | None:
-        """Index of the point's field among all, None when no block holds all of its words."""
+    def _block_of(self, point: PointDef) -> int | None:
+        """The block that holds all words of a point and whose words no other field uses in another way."""
         if point.value_type not in _FORMATS:
             return None
         for number, (unit_offset, function_code, address, count) in enumerate(self._layout):
             start = point.address - address
-            is_inside = start >= 0 and start + point.words <= count
-            if is_inside and (unit_offset, function_code) == (point.unit_offset, point.function_code):
-                field = _Field(number, start, point.words, point.value_type)
-                index = self._fields.index(field) if field in self._fields else self._append(field)
-                self._exclude(index, point)
-                return index
+            if (unit_offset, function_code) == (point.unit_offset, point.function_code) and (
+                0 <= start <= count - point.words
+            ):
+                return number
         return None
 
-    def _append(self, field: _Field) -> int:
-        index = len(self._fields)
-        self._fields.append(field)
-        highest = _HIGHEST[field.value_type]
-        is_float = field.value_type in _FLOATS
-        self.highs.append(highest)
-        self.lows.append(0 if field.value_type in _UNSIGNED else -highest if is_float else -highest - 1)
-        self.sentinels.append(set())
-        if is_float:
-            is_single = field.value_type is ValueType.FLOAT32
-            self.floats.append((index, SMALLEST_NORMAL_FLOAT32 if is_single else SMALLEST_NORMAL_FLOAT64))
-        return index
-
-    def _exclude(self, index: int, point: PointDef) -> None:
-        """Sentinels at an end of the type's range narrow the bounds; the others are looked up."""
+    def _field(self, point: PointDef, column: int) -> _Field:
+        """The field of a point; `column` depends on it."""
+        block = self._block_of(point)
+        assert block is not None
+        start = point.address - self._layout[block][2]
+        key = (block, start, point.value_type)
+        field = self._fields.get(key)
+        if field is None:
+            highest = _HIGHEST[point.value_type]
+            is_float = point.value_type in _FLOATS
+            lowest = 0 if point.value_type in _UNSIGNED else -highest if is_float else -highest - 1
+            field = _Field(block, start, point.words, point.value_type, lowest, highest, set(), set())
+            self._fields[key] = field
+        field.columns.add(column)
         for unsigned in point.sentinels:
-            number = typed_number(unsigned, point.value_type, point.words)
-            if number is None or not self.lows[index] <= number <= self.highs[index]:
-                continue  # cannot pass the bounds anyway (NaN included)
-            if point.value_type not in _FLOATS and number == self.highs[index]:
-                self.highs[index] = number - 1
-            elif point.value_type not in _FLOATS and number == self.lows[index]:
-                self.lows[index] = number + 1
-            else:
-                self.sentinels[index].add(number)
+            _exclude(field, typed_number(unsigned, point.value_type, point.words))
+        return field
 
-    def _limit(self, index: int, point: PointDef, scale: Fraction, *, is_magnitude: bool = False) -> None:
-        """Narrow the raw bounds to plausible values; narrower than the truth is safe."""
-        lowest = None if point.valid_min is None else Fraction(point.valid_min) / scale
-        highest = None if point.valid_max is None else Fraction(point.valid_max) / scale
-        if scale < 0:
-            lowest, highest = highest, lowest
-        if is_magnitude:
-            both = [limit for limit in (highest, None if lowest is None else -lowest) if limit is not None]
-            highest = min(both, default=None)
-            lowest = None if highest is None else -highest
-        is_float = point.value_type in _FLOATS
-        if lowest is not None:
-            limit = float(lowest + abs(lowest) / 10**9) if is_float else math.ceil(lowest)
-            self.lows[index] = max(self.lows[index], limit)
-        if highest is not None:
-            limit = float(highest - abs(highest) / 10**9) if is_float else math.floor(highest)
-            self.highs[index] = min(self.highs[index], limit)
+    def _take_instant(self, column: Column, scale: Fraction, number: int) -> None:
+        field = self._field(column.point, number)
+        _limit(field, column.point, scale, is_magnitude=column.sign_source is not None)
+        if column.sign_source is not None:
+            sign = self._field(column.sign_source, number)
+            _limit(sign, column.sign_source, Fraction(1))
+            self.signs.append((len(self.instants), sign))
+        self.instants.append((field, scale * column.sign))
 
-    def finish(self) -> bool:
-        """Lay the fields out as they come from the wire; False when they overlap."""
-        for position, key, block in self._pending_power_factors:
-            power = self._column_of_point.get(key)
-            if power is None or self._fields[self.instants[power]].block != block:
-                return False
-            self.power_factors.append((position, power))
-        order = sorted(range(len(self._fields)), key=lambda i: (self._fields[i].block, self._fields[i].start))
-        readers = []
-        for number, (_, _, _, count) in enumerate(self._layout):
-            reader = self._reader([self._fields[i] for i in order if self._fields[i].block == number], count)
-            if reader is None:
-                return False
-            readers.append(reader)
-        self.readers = tuple(readers)
-        self._renumber({old: new for new, old in enumerate(order)}, order)
-        return True
+    def _take_counter(self, point: PointDef, scale: Fraction, number: int) -> None:
+        field = self._field(point, number)
+        ratio = 0 if point.resolution is None else int(scale / point.resolution)
+        _limit(field, point, scale)
+        field.high = min(field.high, MAX_COUNT // 2 // ratio if ratio else MAX_COUNT)
+        self.counts.append((field, ratio))
 
-    def _reader(
-        self, fields: Sequence[_Field], count: int
-    ) -> tuple[Callable[..., bytes], Any, Callable[[bytes], tuple[Any, ...]]] | None:
-        parts = []
-        places = list(range(count))
-        position = 0
-        for field in fields:
-            if field.start < position:
-                return None
-            parts.append(f"{2 * (field.start - position)}x{_FORMATS[field.value_type]}")
-            position = field.start + field.words
-            if self._profile.word_order is WordOrder.LOW_FIRST:
-                places[field.start : position] = reversed(places[field.start : position])
-        parts.append(f"{2 * (count - position)}x")
-        pack = struct.Struct(f"{'<' if self._profile.is_byte_swapped else '>'}{count}H").pack
-        unpack = struct.Struct(">" + "".join(parts)).unpack
-        is_in_order = places == list(range(count))
-        return pack, None if is_in_order else itemgetter(*places), unpack
+    def _take_kind(self, point: PointDef, number: int) -> None:
+        assert point.scale is not None
+        field = self._field(point, number)
+        _limit(field, point, point.scale)
+        one = abs(1 / point.scale)
+        self.kinds.append((field, float(one) if point.value_type in _FLOATS else math.ceil(one), point.scale > 0))
 
-    def _renumber(self, new: dict[int, int], order: Sequence[int]) -> None:
-        """Indices count fields in wire order from here on."""
-        self.lows = [self.lows[old] for old in order]
-        self.highs = [self.highs[old] for old in order]
-        self.sentinels = [self.sentinels[old] for old in order]
-        self.floats = [(new[index], smallest) for index, smallest in self.floats]
-        self.instants = [new[index] for index in self.instants]
-        self.signs = [(column, new[index]) for column, index in self.signs]
-        self.counts = [new[index] for index in self.counts]
-        self.states = [(new[index], mask, shift, codes) for index, mask, shift, codes in self.states]
-        self.kinds = [(new[index], one, positive) for index, one, positive in self.kinds]
+
+def _exclude(field: _Field, sentinel: Number | None) -> None:
+    """A sentinel at an end of the type's range narrows the bounds; the others are looked up."""
+    if sentinel is None or not field.low <= sentinel <= field.high:
+        return  # cannot pass the bounds anyway (NaN included)
+    if field.value_type not in _FLOATS and sentinel == field.high:
+        field.high = sentinel - 1
+    elif field.value_type not in _FLOATS and sentinel == field.low:
+        field.low = sentinel + 1
+    else:
+        field.sentinels.add(sentinel)
+
+
+def _limit(field: _Field, point: PointDef, scale: Fraction, *, is_magnitude: bool = False) -> None:
+    """Narrow the raw bounds to plausible values; narrower than the truth is safe."""
+    lowest = None if point.valid_min is None else Fraction(point.valid_min) / scale
+    highest = None if point.valid_max is None else Fraction(point.valid_max) / scale
+    if scale < 0:
+        lowest, highest = highest, lowest
+    if is_magnitude:
+        both = [limit for limit in (highest, None if lowest is None else -lowest) if limit is not None]
+        highest = min(both, default=None)
+        lowest = None if highest is None else -highest
+    is_float = field.value_type in _FLOATS
+    if lowest is not None:
+        field.low = max(field.low, float(lowest + abs(lowest) / 10**9) if is_float else math.ceil(lowest))
+    if highest is not None:
+        field.high = min(field.high, float(highest - abs(highest) / 10**9) if is_float else math.floor(highest))
+
+
+def _reader(profile: DeviceProfile, fields: Sequence[_Field], block: int, count: int) -> _Reader:
+    parts = []
+    places = list(range(count))
+    position = 0
+    for field in fields:
+        parts.append(f"{2 * (field.start - position)}x{_FORMATS[field.value_type]}")
+        position = field.start + field.words
+        if profile.word_order is WordOrder.LOW_FIRST:
+            places[field.start : position] = reversed(places[field.start : position])
+    parts.append(f"{2 * (count - position)}x")
+    pack = struct.Struct(f"{'<' if profile.is_byte_swapped else '>'}{count}H").pack
+    unpack = struct.Struct(">" + "".join(parts)).unpack
+    return _Reader(block, pack, None if places == list(range(count)) else itemgetter(*places), unpack)
 
 
 def _picker(indices: Sequence[int]) -> Callable[[tuple[Any, ...]], Sequence[Any]]:

@@ -23,7 +23,7 @@ _BOUNDS: Sequence[tuple[str, float | None, float | None]] = (
     ("harmonic", 0.0, 10_000.0),
     ("analog_input", -100.0, 100.0),
     ("volume_flow", -1e6, 1e6),
-    ("trip_value", None, None),
+    ("trip_value", -1e12, 1e12),
 )
 
 

@@ -6,11 +6,11 @@ value, and a magnitude with its sign, come from one block: values are never put 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from emdx_desktop.domain.fast_decoding import FastPlan
+from emdx_desktop.domain.fast_decoding import MAX_COUNT, FastPlan, Layout
 from emdx_desktop.domain.group_columns import Column, ColumnKind, build_columns
 from emdx_desktop.domain.installation import Device
 from emdx_desktop.domain.profile_points import FLOAT_TYPES
@@ -72,11 +72,22 @@ class _Scales:
 
     of_columns: tuple[Fraction | None, ...]
     factors: tuple[Fraction | None, ...]
-    plans: dict[tuple[tuple[int, int, int, int], ...], FastPlan | None]
+    plans: dict[Layout, FastPlan]
 
-    @property
-    def is_complete(self) -> bool:
-        return None not in self.of_columns
+
+class _Samples:
+    """Samples of the points of a group, each made when it is first asked for."""
+
+    def __init__(self, profile: DeviceProfile, blocks: Sequence[RegisterBlock]) -> None:
+        self._profile = profile
+        self._blocks = blocks
+        self._found: dict[str, _Sample] = {}
+
+    def of(self, point: PointDef) -> _Sample:
+        """The sample of a point."""
+        if point.key not in self._found:
+            self._found[point.key] = read_sample(self._profile, point, self._blocks)
+        return self._found[point.key]
 
 
 class GroupDecoder:
@@ -122,10 +133,18 @@ class GroupDecoder:
             if key != self._scales_key:
                 self._scales_key = key
                 scales = self._scales = self._resolve_scales(auxiliary)
-        values = self._decode_fast(blocks, scales)
-        if values is not None:
-            return GroupReadings(self.layout, ts_ms, values, self._all_good, scales.factors)
-        return self._decode_slowly(blocks, ts_ms, scales)
+        layout = []
+        good_words = []
+        for block in blocks:
+            words = block.words
+            if words is not None and block.quality is Quality.GOOD:
+                layout.append((block.unit_offset, block.function_code, block.address, len(words)))
+                good_words.append(words)
+        plan = self._plan(scales, tuple(layout))
+        values, bad = plan.decode(good_words)
+        if bad or plan.others:
+            return self._decode_others(blocks, ts_ms, scales, values, sorted(bad.union(plan.others)))
+        return GroupReadings(self.layout, ts_ms, tuple(values), self._all_good, scales.factors)
 
     # --- scales ---
 
@@ -148,42 +167,31 @@ class GroupDecoder:
             factors.append((point.resolution or scale) if is_counter and scale is not None else None)
         return _Scales(tuple(of_columns), tuple(factors), {})
 
-    # --- the usual case: every block good, every value good ---
-
-    def _decode_fast(self, blocks: Sequence[RegisterBlock], scales: _Scales) -> tuple[float | int | None, ...] | None:
-        layout = []
-        block_words = []
-        for block in blocks:
-            words = block.words
-            if words is None or block.quality is not Quality.GOOD:
-                return None
-            layout.append((block.unit_offset, block.function_code, block.address, len(words)))
-            block_words.append(words)
-        key = tuple(layout)
-        if key not in scales.plans:
+    def _plan(self, scales: _Scales, layout: Layout) -> FastPlan:
+        plan = scales.plans.get(layout)
+        if plan is None:
             if len(scales.plans) >= MAX_PLANS:
                 scales.plans.clear()
-            scales.plans[key] = (
-                FastPlan.compile(self._profile, self._columns, scales.of_columns, key) if scales.is_complete else None
-            )
-        plan = scales.plans[key]
-        return None if plan is None else plan.decode(block_words)
+            plan = scales.plans[layout] = FastPlan(self._profile, self._columns, scales.of_columns, layout)
+        return plan
 
-    # --- any other case, value by value ---
-
-    def _decode_slowly(self, blocks: Sequence[RegisterBlock], ts_ms: int, scales: _Scales) -> GroupReadings:
-        samples = {point.key: read_sample(self._profile, point, blocks) for point in self.points if _is_number(point)}
-        values: list[float | int | None] = []
-        qualities = bytearray()
+    def _decode_others(
+        self,
+        blocks: Sequence[RegisterBlock],
+        ts_ms: int,
+        scales: _Scales,
+        values: list[float | int | None],
+        others: Iterable[int],
+    ) -> GroupReadings:
+        """The columns that are not plainly good, one by one."""
+        samples = _Samples(self._profile, blocks)
+        qualities = bytearray(self._all_good)
         detail = ""
-        for column, scale in zip(self._columns, scales.of_columns, strict=True):
-            quality, value, reason = _evaluate(column, scale, samples)
-            if quality is Quality.GOOD:
-                values.append(value)
-            else:
-                values.append(None)
-                detail = detail or reason
-            qualities.append(quality)
+        for number in others:
+            quality, value, reason = _evaluate(self._columns[number], scales.of_columns[number], samples)
+            values[number] = value if quality is Quality.GOOD else None
+            qualities[number] = quality
+            detail = detail or reason
         return GroupReadings(self.layout, ts_ms, tuple(values), bytes(qualities), scales.factors, detail)
 
 
@@ -272,12 +280,10 @@ def _words_of(point: PointDef, blocks: Sequence[RegisterBlock]) -> tuple[int, tu
     return -1, None, _Sample(quality, detail=failed.detail or f"{_place(point)}: the read failed.")
 
 
-def _evaluate(
-    column: Column, scale: Fraction | None, samples: Mapping[str, _Sample]
-) -> tuple[Quality, float | int, str]:
+def _evaluate(column: Column, scale: Fraction | None, samples: _Samples) -> tuple[Quality, float | int, str]:
     """Quality, value and reason of one column."""
     point = column.point
-    sample = samples[point.key]
+    sample = samples.of(point)
     if sample.quality is not Quality.GOOD:
         return sample.quality, 0, sample.detail
     if column.kind is ColumnKind.STATE:
@@ -289,7 +295,7 @@ def _evaluate(
         return Quality.PENDING, 0, f"{_place(point)}: the scale {what}."
     value = Fraction(sample.number) * scale
     if column.sign_source is not None:
-        is_negative, bad = _is_negative(sample, samples[column.sign_source.key], column.sign_source)
+        is_negative, bad = _is_negative(sample, samples.of(column.sign_source), column.sign_source)
         if bad is not None:
             return bad.quality, 0, bad.detail
         value = -value if is_negative else value
@@ -297,6 +303,8 @@ def _evaluate(
         return Quality.IMPLAUSIBLE, 0, f"{_place(point)}: {float(value):g} is outside what is plausible."
     if column.kind is ColumnKind.COUNTER:
         count = int(sample.number) if point.resolution is None else round(value / point.resolution)
+        if abs(count) > MAX_COUNT:
+            return Quality.IMPLAUSIBLE, 0, f"{_place(point)}: the count is too large to be one."
         return Quality.GOOD, count * column.sign, ""
     if column.power is not None:
         return _with_direction(column, column.power, abs(value), sample, samples)
@@ -304,17 +312,17 @@ def _evaluate(
 
 
 def _with_direction(
-    column: Column, power: PointDef, magnitude: Fraction, sample: _Sample, samples: Mapping[str, _Sample]
+    column: Column, power: PointDef, magnitude: Fraction, sample: _Sample, samples: _Samples
 ) -> tuple[Quality, float, str]:
     """A power factor takes the sign of the active power read in the same request."""
-    power_sample = samples[power.key]
+    power_sample = samples.of(power)
     if power_sample.quality is not Quality.GOOD:
         return power_sample.quality, 0, power_sample.detail
     if power_sample.block != sample.block:
         return Quality.PROTOCOL, 0, f"{_place(column.point)}: its active power came from another read."
     direction = power_sample.number * column.sign
     if column.power_sign_source is not None:
-        is_negative, bad = _is_negative(power_sample, samples[column.power_sign_source.key], column.power_sign_source)
+        is_negative, bad = _is_negative(power_sample, samples.of(column.power_sign_source), column.power_sign_source)
         if bad is not None:
             return bad.quality, 0, bad.detail
         direction = -direction if is_negative else direction
