@@ -90,7 +90,7 @@ class MinuteCommitter:
                 continue
             try:
                 packed.append((rowid, plan, plan.pack(device), plan.stored_qualities(device)))
-            except (BadMinuteError, IndexError) as error:
+            except BadMinuteError as error:
                 rejected.append((device, str(error)))
                 continue
             minutes[rowid] = (plan, device)

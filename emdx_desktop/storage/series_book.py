@@ -44,6 +44,7 @@ class SeriesBook:
         self._by_key: dict[tuple[int, str, int], StoredSeries] = {}
         self._by_quantity: dict[tuple[int, str], list[StoredSeries]] = {}
         self._by_id: dict[int, StoredSeries] = {}
+        self._ids_of_device: dict[int, list[int]] = {}
         self.reload()
 
     def reload(self) -> None:
@@ -51,6 +52,7 @@ class SeriesBook:
         self._by_key.clear()
         self._by_quantity.clear()
         self._by_id.clear()
+        self._ids_of_device.clear()
         rows = self._connection.execute(
             "SELECT id, device, quantity, kind, exponent, read_group, first_minute, last_minute FROM series ORDER BY id"
         )
@@ -61,6 +63,7 @@ class SeriesBook:
         self._by_key[series.device_id, series.quantity, series.exponent] = series
         self._by_quantity.setdefault((series.device_id, series.quantity), []).append(series)
         self._by_id[series.id] = series
+        self._ids_of_device.setdefault(series.device_id, []).append(series.id)
 
     def ensure(self, device_id: DeviceId, column: SeriesColumn, minute: int) -> StoredSeries:
         """The series of a column, added when it is new. Inside a write transaction.
@@ -113,7 +116,7 @@ class SeriesBook:
 
     def of_device(self, device_id: DeviceId) -> list[StoredSeries]:
         """All series of a device."""
-        return [series for series in self._by_id.values() if series.device_id == device_id]
+        return [self._by_id[id_] for id_ in self._ids_of_device.get(device_id, ())]
 
     def all(self) -> list[StoredSeries]:
         """All series."""

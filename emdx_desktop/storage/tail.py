@@ -72,9 +72,14 @@ class LayoutPlan:
         self.order = (*instants, *plain)
         self.instant_count = len(instants)
         self.plain_count = len(plain)
-        self._instants = _picker(instants)
-        self._plain = _picker(plain)
-        self._pack = struct.Struct(f"<{5 * len(instants) + 2 * len(plain)}q").pack
+        count = len(self.order)
+        picked = [part * count + i for part in range(5) for i in instants]  # values, lows, highs, sums, polls
+        picked += [4 * count + i for i in plain]
+        picked += plain
+        self._pick = _picker(picked)
+        self._length = 5 * count
+        self._pack = struct.Struct(f"<{len(picked)}q").pack
+        self._nothing = bytes(8 * len(picked))
 
     def pack(self, minute: DeviceMinute) -> bytes:
         """Values, lows, highs, sums, polls of instants, then polls and values of plain columns, as 64-bit integers.
@@ -82,27 +87,20 @@ class LayoutPlan:
         Raises:
             BadMinuteError: The minute breaks its contract.
         """
-        instants, plain = self._instants, self._plain
+        if not minute.qualities.count(0):
+            self._check_lengths(minute)
+            return self._nothing
+        joined = minute.values + minute.lows + minute.highs + minute.sums + minute.polls
+        if len(joined) != self._length or len(minute.values) != len(minute.qualities):
+            self._check_lengths(minute)
         try:
             # the common minute: all good, so no None anywhere among the instants
-            return self._pack(
-                *instants(minute.values),
-                *instants(minute.lows),
-                *instants(minute.highs),
-                *instants(minute.sums),
-                *instants(minute.polls),
-                *plain(minute.polls),
-                *plain(minute.values),
-            )
-        except (struct.error, IndexError):
+            return self._pack(*self._pick(joined))
+        except struct.error:
             return self._pack_with_gaps(minute)
 
     def _pack_with_gaps(self, minute: DeviceMinute) -> bytes:
-        count = len(self.order)
-        if {len(minute.values), len(minute.qualities), len(minute.polls), len(minute.sums)} != {count}:
-            raise BadMinuteError("the number of values does not match the columns")
-        if len(minute.lows) != count or len(minute.highs) != count:
-            raise BadMinuteError("the number of lows or highs does not match the columns")
+        self._check_lengths(minute)
         values, lows, highs, sums, polls = [], [], [], [], []
         for i in self.order:
             is_good = minute.qualities[i] == 0
@@ -121,6 +119,11 @@ class LayoutPlan:
             return self._pack(*values[:n], *lows[:n], *highs[:n], *sums[:n], *polls[:n], *polls[n:], *values[n:])
         except struct.error as error:
             raise BadMinuteError("a number does not fit in 64 bits") from error
+
+    def _check_lengths(self, minute: DeviceMinute) -> None:
+        parts = (minute.values, minute.qualities, minute.polls, minute.lows, minute.highs, minute.sums)
+        if any(len(part) != len(self.order) for part in parts):
+            raise BadMinuteError("the number of values does not match the columns")
 
     def stored_qualities(self, minute: DeviceMinute) -> bytes:
         """Qualities in stored order, empty when all are GOOD."""
@@ -156,8 +159,6 @@ def encode_minutes(rows: Sequence[tuple[int, LayoutPlan, bytes, bytes]]) -> list
 
 def _encode_group(instants: int, plain: int, packed: bytes) -> list[bytes]:
     width = 5 * instants + 2 * plain
-    if width == 0:
-        return [bytes((FORMAT_VERSION, 0, 1, 1, 1, 1, 1, 0))] * 0
     matrix = np.frombuffer(packed, np.int64).reshape(-1, width)
     n = instants
     values = matrix[:, :n]
@@ -174,10 +175,11 @@ def _encode_group(instants: int, plain: int, packed: bytes) -> list[bytes]:
         (polls, _unsigned_widths(polls.view(np.uint64)), _UNSIGNED),
     )
     widths = np.stack([part[1] for part in parts], axis=1)
-    keys, inverse = np.unique(widths, axis=0, return_inverse=True)
+    combined = widths.astype(np.int64) @ np.array([1, 16, 256, 4096, 65536])
     bodies: list[bytes] = [b""] * len(matrix)
-    for index, key in enumerate(keys):
-        rows = np.flatnonzero(inverse.reshape(-1) == index)
+    for shared in np.unique(combined):
+        rows = np.flatnonzero(combined == shared)
+        key = widths[rows[0]]
         header = np.array([FORMAT_VERSION, 0, *key, 0], np.uint8)
         columns = [np.broadcast_to(header, (rows.size, _HEADER_BYTES))]
         for (array, _widths, types), size in zip(parts, key.tolist(), strict=True):
