@@ -16,18 +16,29 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
-from emdx_desktop.domain.errors import ConfigurationError, EmdxError
+from emdx_desktop.app.paths import resource_folder
+from emdx_desktop.domain.errors import ConfigurationError, EmdxError, Problem
+from emdx_desktop.modbus.profile_loader import load_catalogue
+from emdx_desktop.simulator.building import DemoBuilding
 from emdx_desktop.simulator.farm import FarmPlan, parse_farm_plan, start_planned_farm
 from emdx_desktop.simulator.faults import FaultSwitches
+from emdx_desktop.simulator.line import SimulatedLine
+from emdx_desktop.simulator.meters import CounterTotals, read_totals
+from emdx_desktop.simulator.server import SimulatedSite
 
 STDIN_FD = 0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
+    parser.add_argument(
+        "--state", type=Path, metavar="FILE", help="counters to start from, as the demo's history left them (JSON)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="changes what is left to chance (default 0)")
     parser.add_argument(
         "--farm",
         metavar="PLAN",
@@ -37,21 +48,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until standard input closes; exit code 2 for a plan that makes no sense, 3 when a line cannot be opened."""
+    """Run until standard input closes; exit code 2 for bad input, 3 when a line cannot be opened."""
     try:
-        plan = parse_farm_plan(args.farm or "")
+        with asyncio.Runner(loop_factory=_new_loop) as runner:
+            if args.farm is not None:
+                runner.run(_run_farm(parse_farm_plan(args.farm)))
+            else:
+                runner.run(_run_building(args.state, args.seed))
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
-    try:
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(_run_farm(plan))
     except EmdxError as error:
         print(error, file=sys.stderr)
         return 3
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def load_state(path: Path) -> dict[str, CounterTotals]:
+    """Counters to start from.
+
+    Raises:
+        ConfigurationError: The file cannot be read or is something else.
+    """
+    try:
+        return read_totals(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigurationError([Problem(str(path), f"cannot be read: {error.strerror}")]) from error
+    except ValueError as error:
+        raise ConfigurationError([Problem(str(path), f"is not what a demo left behind: {error}")]) from error
+
+
+async def _run_building(state: Path | None, seed: int) -> None:
+    totals = load_state(state) if state else {}
+    building = DemoBuilding(load_catalogue([resource_folder() / "devices"]))
+    site = SimulatedSite(building, totals, seed=seed)
+    links = await site.start()
+    ready = {"ready": True, "links": dict(links), "site": building.write_site_file(links)}
+    await _serve_until_closed(ready, site.faults, site.stop)
+    _say_stopped(site.lines.values())
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -69,8 +105,7 @@ async def _run_farm(plan: FarmPlan) -> None:
         "dead_units": plan.dead_units,
     }
     await _serve_until_closed(ready, farm.faults, farm.stop)
-    transactions = {line.name: line.transactions for line in farm.lines}
-    _say({"stopped": True, "cpu_s": round(time.process_time(), 3), "transactions": transactions})
+    _say_stopped(farm.lines)
 
 
 async def _serve_until_closed(
@@ -117,6 +152,11 @@ def _obey(order: str, faults: FaultSwitches) -> dict[str, object]:
     except ConfigurationError as error:
         return {"done": False, "problem": str(error)}
     return {"done": True}
+
+
+def _say_stopped(lines: Iterable[SimulatedLine]) -> None:
+    transactions = {line.name: line.transactions for line in lines}
+    _say({"stopped": True, "cpu_s": round(time.process_time(), 3), "transactions": transactions})
 
 
 def _say(message: Mapping[str, object]) -> None:

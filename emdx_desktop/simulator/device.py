@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from bisect import bisect_left
@@ -72,8 +73,9 @@ class _RegisterSpace:
     """Points of one function code and one of the device's unit ids, by address."""
 
     def __init__(self, profile: DeviceProfile, points: list[PointDef], function_code: int) -> None:
-        # Where two points share an address the longer one is written last and wins; a request for exactly
-        # one point gets that point (Carlo Gavazzi EM340: 000Bh alone is the model, in a block it is a voltage).
+        # Where two points share an address the longer one is written last and wins, a polled one before one that
+        # never is; a request for exactly one point gets that point (Carlo Gavazzi EM340: 000Bh alone is the
+        # model, in a block it is a voltage).
         self.points = sorted(points, key=lambda point: point.address)
         self.addresses = [point.address for point in self.points]
         self.longest = max(point.words for point in points)
@@ -90,7 +92,7 @@ class _RegisterSpace:
         end = bisect_left(self.addresses, first + count)
         found = [point for point in self.points[begin:end] if point.address + point.words > first]
         exact = [point for point in found if point.address == first and point.words == count]
-        return exact or sorted(found, key=lambda point: point.words)
+        return sorted(exact or found, key=lambda point: (bool(point.group), point.words))
 
 
 class SimulatedDevice:
@@ -232,11 +234,12 @@ class SimulatedDevice:
         expected = self._identity.get(point.key)
         if expected:
             return int.from_bytes(b"".join(word.to_bytes(2, "big") for word in expected), "big")
+        # what is only remembered and compared, like a serial number, is this device's own
+        own = zlib.crc32(f"{self.name} {point.key}".encode()) if expected is not None else 0
         if point.value_type is ValueType.ASCII:
-            return point_encoding.encode_text(point, self._texts.get(point.key, ""))
-        if expected is not None:  # only remembered and compared, like a serial number: this device's own
-            return zlib.crc32(f"{self.name} {point.key}".encode()) & (1 << 16 * point.words) - 1
-        return 0
+            return point_encoding.encode_text(point, self._texts.get(point.key, f"{own:08X}" if own else ""))
+        lowest = max(0, math.ceil((point.valid_min or 0) / float(self._scales[point.key])))
+        return point_encoding.encode_raw(point, own or lowest)
 
     @staticmethod
     def _raw_of_state(point: PointDef, code: int) -> int:

@@ -18,17 +18,9 @@ from emdx_desktop.domain.quantities import QUANTITIES, QuantityKind
 from emdx_desktop.simulator.bench_profile import bench_profile
 from emdx_desktop.simulator.faults import FaultSwitches, InjectedFault
 from emdx_desktop.simulator.frames import Framing
-from emdx_desktop.simulator.gateway import LOOPBACK, TcpServer
 from emdx_desktop.simulator.line import SimulatedLine
-from emdx_desktop.simulator.serial_port import SerialPort
+from emdx_desktop.simulator.open_line import OpenLine, choose_line_framing, open_line
 
-_FRAMING_OF = {
-    LinkScheme.TCP: Framing.RTU,
-    LinkScheme.RTU_TCP: Framing.RTU,
-    LinkScheme.RTU: Framing.RTU,
-    LinkScheme.ASCII_TCP: Framing.ASCII,
-    LinkScheme.ASCII: Framing.ASCII,
-}
 _CALM_RAW = {"power_factor": 800, "temperature": 250, "voltage": 23_000, "frequency": 50_000}
 
 
@@ -140,20 +132,17 @@ class Farm:
         faults: Switches; the targets are "line 1" and "line 1 unit 5".
     """
 
-    def __init__(self, servers: Sequence[TcpServer | SerialPort], link: LinkScheme, faults: FaultSwitches) -> None:
-        self._servers = servers
+    def __init__(self, lines: Sequence[OpenLine], faults: FaultSwitches) -> None:
+        self._open = lines
         self.faults = faults
-        self.lines = [server.line for server in servers]
-        self.ports = [server.port for server in servers if isinstance(server, TcpServer)]
-        self.links = [
-            f"{link}://{LOOPBACK}:{server.port}" if isinstance(server, TcpServer) else f"{link}://{server.path}"
-            for server in servers
-        ]
+        self.lines = [line.line for line in lines]
+        self.ports = [line.port for line in lines if line.port]
+        self.links = [line.link for line in lines]
 
     async def stop(self) -> None:
         """Close all lines."""
-        for server in self._servers:
-            await server.stop()
+        for line in self._open:
+            await line.stop()
 
 
 def _ignore(fault: InjectedFault) -> None:
@@ -173,9 +162,9 @@ async def start_farm(
     is_silent_on_timeout: bool = False,
 ) -> Farm:
     """Start lines of bench devices on free loopback ports (or pseudo-terminals)."""
-    framing = _FRAMING_OF[link]
+    framing = choose_line_framing(link, has_serial_line=True)
     settings = LineSettings(baud, Parity.EVEN, 1, 7) if framing is Framing.ASCII else LineSettings(baud)
-    servers: list[TcpServer | SerialPort] = []
+    opened = []
     faults = FaultSwitches()
     for number in range(1, lines + 1):
         name = f"line {number}"
@@ -186,16 +175,8 @@ async def start_farm(
         }
         faults.register([name, *(station.name for station in stations.values())], _ignore)
         line = SimulatedLine(name, stations, settings, framing=framing, faults=faults)
-        if link in (LinkScheme.RTU, LinkScheme.ASCII):
-            port = SerialPort(line)
-            await port.start()
-            servers.append(port)
-        else:
-            network = Framing.TCP if link is LinkScheme.TCP else framing
-            server = TcpServer(line, network, timeout_ms=timeout_ms, is_silent_on_timeout=is_silent_on_timeout)
-            await server.start()
-            servers.append(server)
-    return Farm(servers, link, faults)
+        opened.append(await open_line(line, link, timeout_ms=timeout_ms, is_silent_on_timeout=is_silent_on_timeout))
+    return Farm(opened, faults)
 
 
 async def start_planned_farm(plan: FarmPlan) -> Farm:
