@@ -24,8 +24,17 @@ def load_benches() -> list[Bench]:
     """All benches, in the order of the table they answer to."""
     import bus_bench
     import commit_bench
+    import damage_bench
+    import history_bench
+    import memory_bench
 
-    return [*bus_bench.BENCHES, commit_bench.BENCH]
+    return [
+        *bus_bench.BENCHES,
+        history_bench.BENCH,
+        commit_bench.BENCH,
+        memory_bench.BENCH,
+        *damage_bench.BENCHES,
+    ]
 
 
 def is_met(row: Row, measured: Measured) -> bool:

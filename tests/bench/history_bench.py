@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rows_baseline import open_rows_file, read_range, write_year
 from year_of_minutes import MINUTES, year
 
+from emdx_desktop.app.clock import SystemClock
 from emdx_desktop.domain.history import DAY_MS, MINUTE_MS, CounterEpoch, SeriesColumn
 from emdx_desktop.domain.quantities import QUANTITIES, QuantityKind
 from emdx_desktop.domain.readings import DeviceId
@@ -36,7 +37,7 @@ def import_years(folder: Path, devices: int, minutes: int, say: Callable[[str], 
         What was written, by device.
     """
     written = []
-    importer = SqliteHistoryImporter(folder, ZONE)
+    importer = SqliteHistoryImporter(folder, SystemClock(), ZONE)
     for number in range(1, devices + 1):
         columns = {name: (exponent, values[:minutes]) for name, (exponent, values) in year(seed=number - 1).items()}
         for name, (exponent, values) in columns.items():

@@ -1,0 +1,83 @@
+"""Memory of acquisition and writer for 255 devices: flat after ten minutes, flat over an accelerated day.
+
+Flat means: over the last part of the run a straight line through the samples rises by less than the bar.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from farm_process import running_farm
+from measures import Bench, BenchError, Measured, Row, Setup
+from memory_rig import BAUD, DEVICES, LINES
+
+from emdx_desktop.storage.history_reader import SqliteHistoryReader
+
+MIB = 2**20
+
+
+def sampled_memory(folder: Path, arguments: Sequence[str], timeout_s: float) -> list[int]:
+    """Resident bytes, one sample a minute of the rig's clock."""
+    command = [sys.executable, str(Path(__file__).with_name("memory_rig.py")), str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+    samples = [int(line.split()[1]) for line in done.stdout.splitlines()]
+    if done.returncode != 0 or len(samples) < 3:
+        raise BenchError(f"acquisition ended early: {done.stderr[-300:]}")
+    return samples
+
+
+def rise_mib(samples: Sequence[int]) -> float:
+    """Rise of a straight line through the samples, MiB from first to last."""
+    slope = np.polyfit(np.arange(len(samples)), np.array(samples) / MIB, 1)[0]
+    return float(slope) * (len(samples) - 1)
+
+
+def saved_text(folder: Path) -> str:
+    """How much was really saved meanwhile."""
+    reader = SqliteHistoryReader(folder)
+    series = reader.series()
+    devices = len({info.device_id for info in series})
+    minutes = (max(info.last_ms for info in series) - min(info.first_ms for info in series)) // 60_000 + 1
+    reader.close()
+    return f"{devices} devices, {len(series)} series, {minutes} minutes saved"
+
+
+def run(setup: Setup) -> Mapping[str, Measured]:
+    """Ten real minutes on simulated lines, then a day of scripted readings on a fast clock."""
+    seconds, hours = (180, 3) if setup.is_quick else (600, 24)
+    real = setup.folder / "real"
+    with running_farm(lines=LINES, devices=DEVICES, baud=BAUD) as links:
+        samples = sampled_memory(real, ["real", str(seconds), *(str(link) for link in links)], seconds + 120)
+    late = samples[len(samples) // 3 :]
+    setup.say(f"{seconds} s done")
+    fast = setup.folder / "fast"
+    day = sampled_memory(fast, ["fast", str(hours)], hours * 60)
+    hour = 60
+    late_day = day[2 * hour :] if len(day) > 3 * hour else day[hour:]
+    return {
+        "minutes": Measured(
+            rise_mib(late),
+            f"{samples[0] / MIB:.1f} MiB after 1 minute, {samples[-1] / MIB:.1f} MiB after "
+            f"{len(samples)}; rise over the last {len(late)}; {saved_text(real)}",
+        ),
+        "day": Measured(
+            rise_mib(late_day),
+            f"{day[hour] / MIB:.1f} MiB after 1 hour, {day[-1] / MIB:.1f} MiB after "
+            f"{len(day) / 60:.0f} (peak {max(day) / MIB:.1f}); rise over the last {len(late_day) / 60:.0f} hours; "
+            f"{saved_text(fast)}",
+        ),
+    }
+
+
+BENCH = Bench(
+    "memory",
+    (
+        Row("minutes", "rise of memory, 255 devices, minutes 4 to 10", "<=", 1, "MiB"),
+        Row("day", "rise of memory, 255 devices, an accelerated day after its first two hours", "<=", 2, "MiB"),
+    ),
+    run,
+)
