@@ -72,17 +72,15 @@ class LayoutPlan:
         self.order = (*instants, *plain)
         self.instant_count = len(instants)
         self.plain_count = len(plain)
-        count = len(self.order)
-        picked = [part * count + i for part in range(5) for i in instants]  # values, lows, highs, sums, polls
-        picked += [4 * count + i for i in plain]
-        picked += plain
-        self._pick = _picker(picked)
-        self._length = 5 * count
-        self._pack = struct.Struct(f"<{len(picked)}q").pack
-        self._nothing = bytes(8 * len(picked))
+        # lows and highs of plain columns are None, so only those of instants are packed; a leading run is a slice
+        leads = instants == list(range(len(instants)))
+        self._instants = itemgetter(slice(len(instants))) if leads else _picker(instants)
+        width = 3 * len(self.order) + 2 * len(instants)
+        self._pack = struct.Struct(f"<{width}q").pack
+        self._nothing = bytes(8 * width)
 
     def pack(self, minute: DeviceMinute) -> bytes:
-        """Values, lows, highs, sums, polls of instants, then polls and values of plain columns, as 64-bit integers.
+        """Values, sums and polls of all columns, lows and highs of instants, as 64-bit integers.
 
         Raises:
             BadMinuteError: The minute breaks its contract.
@@ -90,33 +88,27 @@ class LayoutPlan:
         if not minute.qualities.count(0):
             self._check_lengths(minute)
             return self._nothing
-        joined = minute.values + minute.lows + minute.highs + minute.sums + minute.polls
-        if len(joined) != self._length or len(minute.values) != len(minute.qualities):
-            self._check_lengths(minute)
+        pick = self._instants
         try:
             # the common minute: all good, so no None anywhere among the instants
-            return self._pack(*self._pick(joined))
-        except struct.error:
+            packed = self._pack(*minute.values, *minute.sums, *minute.polls, *pick(minute.lows), *pick(minute.highs))
+        except (struct.error, IndexError):
             return self._pack_with_gaps(minute)
+        if len(minute.values) != len(minute.qualities) or len(minute.sums) != len(minute.polls):
+            self._check_lengths(minute)
+        return packed
 
     def _pack_with_gaps(self, minute: DeviceMinute) -> bytes:
         self._check_lengths(minute)
-        values, lows, highs, sums, polls = [], [], [], [], []
-        for i in self.order:
-            is_good = minute.qualities[i] == 0
-            value = minute.values[i]
-            if is_good and value is None:
-                raise BadMinuteError(f"{self.layout.columns[i].quantity} is good but has no value")
-            kept = value if is_good and value is not None else 0
-            low, high = minute.lows[i], minute.highs[i]
-            values.append(kept)
-            lows.append(kept if low is None or not is_good else low)
-            highs.append(kept if high is None or not is_good else high)
-            sums.append(minute.sums[i] if is_good else 0)
-            polls.append(minute.polls[i] if is_good else 0)
-        n = self.instant_count
+        for column, value, quality in zip(self.layout.columns, minute.values, minute.qualities, strict=True):
+            if quality == 0 and value is None:
+                raise BadMinuteError(f"{column.quantity} is good but has no value")
+        values = [0 if value is None else value for value in minute.values]
+        lows = [value if low is None else low for low, value in zip(minute.lows, values, strict=True)]
+        highs = [value if high is None else high for high, value in zip(minute.highs, values, strict=True)]
+        pick = self._instants
         try:
-            return self._pack(*values[:n], *lows[:n], *highs[:n], *sums[:n], *polls[:n], *polls[n:], *values[n:])
+            return self._pack(*values, *minute.sums, *minute.polls, *pick(lows), *pick(highs))
         except struct.error as error:
             raise BadMinuteError("a number does not fit in 64 bits") from error
 
@@ -142,50 +134,56 @@ def encode_minutes(rows: Sequence[tuple[int, LayoutPlan, bytes, bytes]]) -> list
     Returns:
         Rowid, layout id and body, ascending.
     """
-    groups: dict[tuple[int, int], list[tuple[int, LayoutPlan, bytes, bytes]]] = {}
+    groups: dict[tuple[tuple[int, ...], int], list[tuple[int, LayoutPlan, bytes, bytes]]] = {}
     for row in rows:
-        groups.setdefault((row[1].instant_count, row[1].plain_count), []).append(row)
+        groups.setdefault((row[1].order, row[1].instant_count), []).append(row)
     encoded: list[tuple[int, int, bytes]] = []
-    for (instants, plain), members in groups.items():
-        bodies = _encode_group(instants, plain, b"".join([member[2] for member in members]))
+    crc32 = zlib.crc32
+    for (order, instants), members in groups.items():
+        bodies = _encode_group(order, instants, b"".join([member[2] for member in members]))
         for (rowid, plan, _packed, qualities), body in zip(members, bodies, strict=True):
             if qualities:
                 body = b"%c\x01%b%b" % (FORMAT_VERSION, body[2:], qualities)
-            crc = zlib.crc32(body, zlib.crc32(rowid.to_bytes(8, "little")))
+            crc = crc32(body, crc32(rowid.to_bytes(8, "little")))
             encoded.append((rowid, plan.layout_id, body + crc.to_bytes(4, "little")))
     encoded.sort()
     return encoded
 
 
-def _encode_group(instants: int, plain: int, packed: bytes) -> list[bytes]:
-    width = 5 * instants + 2 * plain
-    matrix = np.frombuffer(packed, np.int64).reshape(-1, width)
-    n = instants
-    values = matrix[:, :n]
-    polls = np.concatenate((matrix[:, 4 * n : 5 * n], matrix[:, 5 * n : 5 * n + plain]), axis=1)
-    counts = matrix[:, 5 * n + plain :]
-    low_distance = (values - matrix[:, n : 2 * n]).view(np.uint64)
-    high_distance = (matrix[:, 2 * n : 3 * n] - values).view(np.uint64)
-    residual = matrix[:, 3 * n : 4 * n] - values * matrix[:, 4 * n : 5 * n]
+def _encode_group(order: tuple[int, ...], instants: int, packed: bytes) -> list[bytes]:
+    count, n = len(order), instants
+    matrix = np.frombuffer(packed, np.int64).reshape(-1, 3 * count + 2 * n)
+    # contiguous copies: each is passed over several times
+    values, sums, polls = (np.ascontiguousarray(matrix[:, k * count : (k + 1) * count]) for k in range(3))
+    lows, highs = matrix[:, 3 * count : 3 * count + n], matrix[:, 3 * count + n :]
+    if order != tuple(range(count)):
+        columns = np.array(order)
+        values, sums, polls = values[:, columns], sums[:, columns], polls[:, columns]
+    instant_values = values[:, :n]
+    low_distance = (instant_values - lows).view(np.uint64)
+    high_distance = (highs - instant_values).view(np.uint64)
+    residual = sums[:, :n] - instant_values * polls[:, :n]
     parts = (
-        (values, _signed_widths(values), _SIGNED),
+        (instant_values, _signed_widths(instant_values), _SIGNED),
         (low_distance, _unsigned_widths(low_distance), _UNSIGNED),
         (high_distance, _unsigned_widths(high_distance), _UNSIGNED),
         (residual, _signed_widths(residual), _SIGNED),
         (polls, _unsigned_widths(polls.view(np.uint64)), _UNSIGNED),
     )
+    counts = values[:, n:].astype("<i8")
     widths = np.stack([part[1] for part in parts], axis=1)
     combined = widths.astype(np.int64) @ np.array([1, 16, 256, 4096, 65536])
     bodies: list[bytes] = [b""] * len(matrix)
     for shared in np.unique(combined):
         rows = np.flatnonzero(combined == shared)
         key = widths[rows[0]]
+        is_all = rows.size == len(matrix)
         header = np.array([FORMAT_VERSION, 0, *key, 0], np.uint8)
-        columns = [np.broadcast_to(header, (rows.size, _HEADER_BYTES))]
+        pieces = [np.broadcast_to(header, (rows.size, _HEADER_BYTES))]
         for (array, _widths, types), size in zip(parts, key.tolist(), strict=True):
-            columns.append(_as_bytes(array[rows].astype(types[size])))
-        columns.append(_as_bytes(counts[rows].astype("<i8")))
-        block = np.concatenate(columns, axis=1)
+            pieces.append(_as_bytes((array if is_all else array[rows]).astype(types[size])))
+        pieces.append(_as_bytes(counts if is_all else counts[rows]))
+        block = np.concatenate(pieces, axis=1)
         flat, stride = block.tobytes(), block.shape[1]
         for position, row in enumerate(rows.tolist()):
             bodies[row] = flat[position * stride : (position + 1) * stride]
