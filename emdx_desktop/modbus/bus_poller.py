@@ -147,6 +147,8 @@ class ModbusBusPoller:
         self._down_detail = ""
         self._back_off_s = FIRST_BACK_OFF_S
         self._short_lives = 0
+        self._is_suspicion_new = True
+        self._must_ask_again = False
 
     # --- ports.BusPoller -------------------------------------------------------------------------------
 
@@ -224,6 +226,11 @@ class ModbusBusPoller:
             if poll.retry_s <= now_s:
                 poll.retry_s = math.inf
                 return poll, poll.retry_groups, False
+        if self._must_ask_again and all(poll.is_dead for poll in self._polls):
+            # perhaps only the connection was dead: all are asked once more on a new one
+            self._must_ask_again = False
+            for poll in self._polls:
+                poll.next_probe_s = now_s
         if now_s >= self._probe_free_s or all(poll.is_dead for poll in self._polls):
             dead = [poll for poll in self._polls if poll.is_dead and max(poll.next_probe_s, poll.not_before_s) <= now_s]
             if dead:
@@ -232,7 +239,8 @@ class ModbusBusPoller:
         return self._take_from_round(now_s)
 
     def _take_from_round(self, now_s: float) -> tuple[DevicePoll, tuple[GroupSchedule, ...], bool] | None:
-        if not self._round:
+        if all(poll.not_before_s > now_s for poll in self._round):
+            # the round is over; a device that has to be left alone for a while does not hold up the others
             if now_s < self._round_due_s:
                 return None
             self._begin_round(now_s)
@@ -259,14 +267,14 @@ class ModbusBusPoller:
         self._is_round_of_live = False
         self._round_start_s = now_s
         self._round_due_s = now_s + self._min_cycle_s
-        self._round.extend(poll for poll in self._polls if not poll.is_dead)
+        self._round = deque(poll for poll in self._polls if not poll.is_dead)
 
     def _next_look_s(self) -> float:
         """When there may be something to do again."""
         looks = [poll.retry_s for poll in self._polls]
         looks += [max(poll.next_probe_s, poll.not_before_s) for poll in self._polls if poll.is_dead]
         looks += [poll.not_before_s for poll in self._round]
-        if not self._round:
+        if all(poll.not_before_s > self._round_due_s for poll in self._round):
             looks.append(self._round_due_s)
         return min(looks)
 
@@ -415,6 +423,8 @@ class ModbusBusPoller:
                 if other.is_dead:
                     other.next_probe_s = now_s
             self._probe_free_s = now_s
+        if visit.is_busy:
+            poll.not_before_s = max(poll.not_before_s, now_s + BUSY_WAIT_S)
         self._settle_trouble(poll, visit, now_s)
         if poll.foreign_identity:
             self._set_state(poll, DeviceState.UNREADABLE, poll.foreign_identity)
@@ -529,6 +539,7 @@ class ModbusBusPoller:
     def _note_alive(self) -> None:
         """An answer came: the link works."""
         self._health.note_good()
+        self._is_suspicion_new = True
         self._note_reachable()
 
     def _note_reachable(self) -> None:
@@ -562,15 +573,14 @@ class ModbusBusPoller:
             if kind is FaultKind.TIMEOUT:
                 poll.not_before_s = max(poll.not_before_s, start_s + LATE_REPLY_TIMEOUTS * self._timeout_s)
             await link.quiet(max(self._timeout_s, MIN_QUIET_S))
-            if kind is FaultKind.TIMEOUT and self._health.is_connection_suspect(
-                unit_id, self._timeout_s, link.received_bytes, is_counted=self._counts(poll)
-            ):
-                await link.close()
-            return
-        if kind is FaultKind.PROTOCOL or self._health.is_connection_suspect(
+        elif kind is FaultKind.PROTOCOL:
+            await link.close()
+        if kind is FaultKind.TIMEOUT and self._health.is_connection_suspect(
             unit_id, self._timeout_s, link.received_bytes, is_counted=self._counts(poll)
         ):
             await link.close()
+            self._must_ask_again = self._is_suspicion_new
+            self._is_suspicion_new = False
 
     def _counts(self, poll: DevicePoll) -> bool:
         """P4: known-silent devices say nothing about the link, unless there are no others."""

@@ -41,10 +41,6 @@ class _Trial:
     def is_settled(self) -> bool:
         return all(leaf.is_good or leaf.is_given_up for leaf in self.leaves())
 
-    @property
-    def is_all_good(self) -> bool:
-        return all(leaf.is_good for leaf in self.leaves())
-
 
 class DeviceReads:
     """The reads of one device as they are now, learning what it refuses.
@@ -155,11 +151,12 @@ class DeviceReads:
                 if leaf.is_given_up:
                     items |= {(item.unit_offset, item.function_code, item.first) for item in leaf.block.items}
             for node in _nodes(root):
-                if not node.is_all_good:
+                # only parts that were answered whole prove that it was their joint, or their padding
+                if not node.parts or not all(part.is_good for part in node.parts):
                     continue
                 if len(node.parts) == 1:
                     is_padding_refused = True
-                elif node.parts:
+                else:
                     right = node.parts[1].block
                     barriers.add((right.function_code, right.items[0].first))
         self._refusals = Refusals(frozenset(items), frozenset(barriers), is_padding_refused)
