@@ -61,6 +61,7 @@ _WANTED = (
     "volume_flow_water",
     "volume_gas",
     "volume_flow_gas",
+    "operating_time",
 )
 
 
@@ -176,28 +177,38 @@ class DemoHistory:
     def _generate_device(self, device: DemoDevice, curves: Measured) -> Iterator[HistoryPart]:
         profile = self._building.profiles[device.name]
         points = _list_points(profile)
-        start = int(self._time.minutes[0])
-        counters = list_counters(profile)
-        first = estimate_totals(device.model, self._building.calendar, counters, start)
-        reached = {}
-        for quantity in first.totals:
-            rates = curves.rates(quantity)
-            assert rates is not None
-            reached[quantity] = first.totals[quantity] + integrate_minutes(rates)
-        self._totals[device.name] = CounterTotals(
-            int(self._time.minutes[-1]), {quantity: int(total[-1]) for quantity, total in reached.items()}
-        )
-        kept = [quantity for quantity in _WANTED if quantity in points][:LONG_QUANTITIES]
+        kept = {quantity: points[quantity] for quantity in _WANTED if quantity in points}
+        kept = dict(list(kept.items())[:LONG_QUANTITIES])
+        cut = max(0, len(self._time.minutes) - 1 - self._detail_minutes)
+        totals, recent_totals = self._count(device, curves, kept, cut)
         long = _Window(self._time, self._mask_of(device))
-        yield from self._generate_window(device, profile, {q: points[q] for q in kept}, curves, reached, long, set())
-        done = {points[quantity].group for quantity in kept if quantity in reached}
+        yield from self._generate_window(device, profile, kept, curves, totals, long, set())
+        done = {point.group for quantity, point in kept.items() if quantity in totals}
         rest = {quantity: point for quantity, point in points.items() if quantity not in kept}
-        cut = max(0, len(long.is_good) - self._detail_minutes)
         nearer = LocalMinutes(self._time.minutes[cut:], self._time.local[cut:])
         detail = _Window(nearer, long.is_good[cut:])
         recent = self._cut_curves(device, curves, cut, nearer)
-        totals = {quantity: total[cut:] for quantity, total in reached.items()}
-        yield from self._generate_window(device, profile, rest, recent, totals, detail, done)
+        yield from self._generate_window(device, profile, rest, recent, recent_totals, detail, done)
+
+    def _count(
+        self, device: DemoDevice, curves: Measured, kept: Mapping[str, PointDef], cut: int
+    ) -> tuple[dict[str, Integers], dict[str, Integers]]:
+        """Totals of the kept counters at all minutes, and of the others from node `cut` on."""
+        profile = self._building.profiles[device.name]
+        start = int(self._time.minutes[0])
+        first = estimate_totals(device.model, self._building.calendar, list_counters(profile), start)
+        totals, recent, last = {}, {}, {}
+        for quantity, before in first.totals.items():
+            rates = curves.rates(quantity)
+            assert rates is not None  # it had one a moment ago
+            reached = before + integrate_minutes(rates)
+            last[quantity] = int(reached[-1])
+            if quantity in kept:
+                totals[quantity] = reached
+            else:
+                recent[quantity] = reached[cut:].copy()
+        self._totals[device.name] = CounterTotals(int(self._time.minutes[-1]), last)
+        return totals, recent
 
     @staticmethod
     def _cut_curves(device: DemoDevice, curves: Measured, cut: int, time: LocalMinutes) -> Measured:

@@ -36,6 +36,8 @@ from emdx_desktop.simulator.local_time import LocalCalendar, LocalMinutes
 from emdx_desktop.simulator.noise import Floats
 
 MINUTE_MS = 60_000
+KEPT_NODES = 2
+"""A live minute is asked for again and again; the rates of a whole history are not worth their memory."""
 UNITS_PER_BASE = 3600 * MILLI
 """Milli-unit seconds in one base unit: an hour of a thousand."""
 
@@ -132,9 +134,12 @@ class ElectricalCurves:
 
     def rates(self, quantity: str) -> Integers | None:
         """Milli-units an hour, shape (n,)."""
-        if quantity not in self._rates:
-            self._rates[quantity] = compute_counter_rate(quantity, self.nodes, self._time)
-        return self._rates[quantity]
+        if quantity in self._rates:
+            return self._rates[quantity]
+        rates = compute_counter_rate(quantity, self.nodes, self._time)
+        if len(self._time.minutes) <= KEPT_NODES:
+            self._rates[quantity] = rates
+        return rates
 
     def at(self, tau: float) -> Measured:
         """One moment between the first two nodes."""
@@ -282,9 +287,9 @@ class MeterMoment:
         if not quantity.startswith("reactive_kind"):
             return None
         reactive = self.instant(quantity.replace("reactive_kind", "reactive_power"))
-        if reactive is None or reactive == 0:
-            return 0
-        return 1 if reactive > 0 else 2
+        if reactive is None:
+            return None
+        return 0 if reactive == 0 else 1 if reactive > 0 else 2
 
 
 class MeterSource:
