@@ -31,7 +31,8 @@ def check_points(
         max_registers: Most registers of one read.
         needs_even_count: Only even counts may be asked for.
     """
-    by_key = {point.key: point for point in points}
+    by_key: dict[str, PointDef | None] = dict.fromkeys(places)  # None: its own mistake is reported already
+    by_key.update((point.key, point) for point in points)
     problems: list[Problem] = []
 
     def report(point: PointDef, key: str, message: str) -> None:
@@ -44,21 +45,23 @@ def check_points(
             if needs_even_count and point.words % 2:
                 report(point, "type", f"takes {point.words} registers, but only even counts may be read.")
         if point.sign_point:
-            _check_partner(point, by_key.get(point.sign_point), "sign", point.sign_point, report)
+            _check_partner(point, by_key, "sign", point.sign_point, report)
             if point.value_type in FLOAT_TYPES:
                 report(point, "sign", "belongs to whole numbers only.")
         if point.pf_sign or point.pf_follows_power:
             power = point.key.replace(PF_PREFIX, "active_power", 1)
-            _check_partner(point, by_key.get(power), "pf_sign", power, report)
+            _check_partner(point, by_key, "pf_sign", power, report)
             kind = point.key.replace(PF_PREFIX, "reactive_kind", 1)
             if point.pf_sign and kind in by_key:
                 report(point, "pf_sign", f'already gives "{kind}", which has a row of its own.')
     for rule in rules.values():
         for key in rule.points:
             selector = by_key.get(key)
-            if selector is None:
+            if key not in by_key:
                 problems.append(Problem(f"scales.{rule.name}.of", f'"{key}" is not a point.{nearest(key, by_key)}'))
-            elif selector.scale is None or selector.value_type is ValueType.ASCII or not selector.group:
+            elif selector is not None and (
+                selector.scale is None or selector.value_type is ValueType.ASCII or not selector.group
+            ):
                 problems.append(
                     Problem(f"scales.{rule.name}.of", f'"{key}" must be a number with a known scale in a read group.')
                 )
@@ -67,27 +70,34 @@ def check_points(
     return problems
 
 
-def check_identity(identity: Sequence[IdentityDef], points: Sequence[PointDef]) -> list[Problem]:
+def check_identity(
+    identity: Sequence[IdentityDef], points: Sequence[PointDef], places: Mapping[str, str]
+) -> list[Problem]:
     """Identification points exist, are polled, and expect as many words as they have."""
     by_key = {point.key: point for point in points}
     problems = []
     for index, entry in enumerate(identity):
         point = by_key.get(entry.point)
         where = f"device.identity[{index}]"
-        if point is None:
-            problems.append(Problem(f"{where}.point", f'"{entry.point}" is not a point.{nearest(entry.point, by_key)}'))
-        elif not point.group:
+        if entry.point not in places:
+            problems.append(Problem(f"{where}.point", f'"{entry.point}" is not a point.{nearest(entry.point, places)}'))
+        elif point is not None and not point.group:
             problems.append(Problem(f"{where}.point", f'"{entry.point}" is never polled; put it into a read group.'))
-        elif entry.expected and len(entry.expected) != point.words:
+        elif point is not None and entry.expected and len(entry.expected) != point.words:
             message = f'holds {len(entry.expected)} words, but "{entry.point}" has {point.words}.'
             problems.append(Problem(f"{where}.expected", message))
     return problems
 
 
-def _check_partner(point: PointDef, partner: PointDef | None, key: str, name: str, report: _Report) -> None:
+def _check_partner(
+    point: PointDef, by_key: Mapping[str, PointDef | None], key: str, name: str, report: _Report
+) -> None:
     """A value and the point that gives its sign are read in one request."""
-    if partner is None:
+    partner = by_key.get(name)
+    if name not in by_key:
         report(point, key, f'"{name}" is not a point of this profile.')
+    elif partner is None:
+        return
     elif partner.value_type is ValueType.ASCII:
         report(point, key, f'"{name}" is a text and cannot give a sign.')
     elif partner.group != point.group:

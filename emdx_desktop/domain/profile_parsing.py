@@ -37,6 +37,7 @@ from emdx_desktop.domain.profiles import (
     ValueType,
     WordOrder,
 )
+from emdx_desktop.domain.quantities import QUANTITIES
 
 MAX_DEPTH = 8
 MAX_INTEGER_BITS = 64
@@ -157,8 +158,8 @@ class _ProfileReader:
         points = self._read_points(defaults, groups, group_defaults, tuple(rules))
         identity = self._read_identity(device, points)
         self._problems += check_points(points, self._places, rules, readable, max_registers or 125, needs_even_count)
-        self._problems += check_identity(identity, points)
-        if not any(point.quantity for point in points):
+        self._problems += check_identity(identity, points, self._places)
+        if not any(key in QUANTITIES for key in self._places):
             top.report("quantities", "is empty; a device needs one quantity at least.")
         if self._problems or evidence is None or max_registers is None:
             return None
@@ -241,6 +242,7 @@ class _ProfileReader:
 
     def _read_identity(self, device: CheckedTable, points: list[PointDef]) -> tuple[IdentityDef, ...]:
         chars = {point.key: point.chars_per_word for point in points if point.value_type is ValueType.ASCII}
+        broken = self._places.keys() - {point.key for point in points}
         entries = []
         for table in self._tables_in_list(device, "identity"):
             table.check_keys(("point", "expected"))
@@ -251,7 +253,7 @@ class _ProfileReader:
                 words = _words_of_text(found, chars[key])
             elif isinstance(found, list) and all(type(word) is int and 0 <= word <= 0xFFFF for word in found):
                 words = tuple(found)
-            elif found is not None:
+            elif found is not None and key not in broken:
                 table.report("expected", "must be a list of words from 0 to 0xFFFF, or for a text point its text.")
             entries.append(IdentityDef(key, words))
         return tuple(entries)

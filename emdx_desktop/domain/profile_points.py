@@ -315,12 +315,11 @@ class PointReader:
             table.report("resolution", "is missing; a float counter is kept in whole steps of it.")
         if resolution is not None and (not is_float_counter or resolution <= 0):
             table.report("resolution", "belongs to float counters and is above zero.")
-        if (
-            definition is not None
-            and definition.kind is QuantityKind.STATE
-            and (table.raw("scale") is not None or rule)
-        ):
+        kind = definition.kind if definition else None
+        if kind is QuantityKind.STATE and (table.raw("scale") is not None or rule):
             table.report("scale", "has no meaning for a state.")
+        if kind in (QuantityKind.STATE, QuantityKind.COUNTER) and table.raw("sign") is not None:
+            table.report("sign", "belongs to measured values only.")
         if rule or table.raw("scale") == "unknown":
             if is_float_counter:
                 table.report("scale", "of a float counter must be known.")

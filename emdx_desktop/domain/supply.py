@@ -6,18 +6,9 @@ at decoding; the power factor carries the sign of P.
 
 from __future__ import annotations
 
-from emdx_desktop.domain.quantities import EXPORT_IMPORT_PAIRS, QUANTITIES
+from emdx_desktop.domain.quantities import EXPORT_IMPORT_PAIRS
 
 _SIGNED_PREFIXES = ("active_power", "reactive_power", "power_factor")
-
-
-def _swap(id_: str, first: str, second: str) -> str | None:
-    """The id with one word replaced by the other, when the table knows it."""
-    for old, new in ((first, second), (second, first)):
-        if id_.endswith(old):
-            other = id_.removesuffix(old) + new
-            return other if other in QUANTITIES else None
-    return None
 
 
 def reverse_quantity(id_: str) -> tuple[str, int]:
@@ -36,5 +27,8 @@ def reverse_quantity(id_: str) -> tuple[str, int]:
         if "_export_demand" in id_:
             return id_.replace("_export_demand", "_demand"), 1
         return id_.replace("_demand", "_export_demand"), 1
-    extreme = _swap(id_, "_min", "_max")  # the lowest of -P is minus the highest of P
-    return extreme or id_, -1
+    if id_.endswith("_min"):  # the lowest of -P is minus the highest of P
+        return id_.removesuffix("_min") + "_max", -1
+    if id_.endswith("_max"):
+        return id_.removesuffix("_max") + "_min", -1
+    return id_, -1

@@ -123,9 +123,11 @@ def test_downstream_swaps_signs_and_series_and_nothing_else(
     upstream = columns(decoder(profile_id, group, SupplyDirection.UPSTREAM).decode(blocks, 1, auxiliary))
     downstream = columns(decoder(profile_id, group, SupplyDirection.DOWNSTREAM).decode(blocks, 1, auxiliary))
     assert len(downstream) == len(upstream)
+    points = CATALOGUE.profiles[profile_id].points
+    follows_power = {point.key for point in points if point.pf_sign or point.pf_follows_power}
     for quantity, (value, quality, factor) in upstream.items():
         other, sign = reverse_quantity(quantity)
-        if upstream.get(quantity.replace("power_factor", "active_power"), (1,))[0] == 0:
+        if quantity in follows_power and upstream[quantity.replace("power_factor", "active_power")][0] == 0:
             sign = 1  # no power, no direction
         assert downstream[other] == (None if value is None else value * sign, quality, factor)
     for series in ("active_energy", "reactive_energy"):
