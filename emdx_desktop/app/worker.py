@@ -13,7 +13,7 @@ from emdx_desktop.app.polled_line import AcquisitionDesk, PolledLine
 from emdx_desktop.app.polling_scope import find_polling_scope
 from emdx_desktop.domain.catalogue import ProfileCatalogue
 from emdx_desktop.domain.errors import EnvironmentFault
-from emdx_desktop.domain.history import Event, EventKind
+from emdx_desktop.domain.history import Event, EventKind, RetentionPolicy
 from emdx_desktop.domain.installation import Installation
 from emdx_desktop.domain.ports import Command, HistoryWriter, ReadNow, ReplaceInstallation, SetRetention
 from emdx_desktop.domain.readings import DeviceId, Notice, NoticeLevel, SiteSnapshot
@@ -25,7 +25,8 @@ BEAT_S = 0.25
 """Snapshots, commands, clocks and minute boundaries are looked at four times a second."""
 
 _MAX_SENTENCES = 20
-_COMMAND_NOTICE_KEY = "command"
+COMMAND_NOTICE_KEY = "command"
+"""Notice of a command that could not be carried out."""
 
 
 class AcquisitionWorker:
@@ -56,7 +57,7 @@ class AcquisitionWorker:
         self._lines: list[PolledLine] = []
         self._is_stopping = threading.Event()
         self._is_given_up = False
-        self._replacing: asyncio.Task[None] | None = None
+        self._storing: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         """Ask the loop to end in order. Any thread."""
@@ -95,8 +96,8 @@ class AcquisitionWorker:
                 await self._beat()
                 await asyncio.sleep(self._beat_s)
         finally:
-            if self._replacing is not None:
-                await asyncio.gather(self._replacing, return_exceptions=True)
+            if self._storing is not None:
+                await asyncio.gather(self._storing, return_exceptions=True)
             await asyncio.gather(*(line.stop() for line in self._lines))
             self._publish_snapshot()
 
@@ -133,12 +134,12 @@ class AcquisitionWorker:
     # --- commands ----------------------------------------------------------------------------------
 
     async def _obey(self) -> None:
-        if self._replacing is not None:
-            if not self._replacing.done():
+        if self._storing is not None:
+            if not self._storing.done():
                 return  # commands keep their order
-            task, self._replacing = self._replacing, None
+            task, self._storing = self._storing, None
             task.result()
-        while self._replacing is None:
+        while self._storing is None:
             try:
                 command = self._commands.get_nowait()
             except queue.Empty:
@@ -151,9 +152,9 @@ class AcquisitionWorker:
                 if command.device_id in line.device_ids and line.poller is not None:
                     line.poller.read_now(command.device_id)
         elif isinstance(command, SetRetention):
-            self._writer.set_retention(command.policy)
+            self._storing = asyncio.get_running_loop().create_task(self._set_retention(command.policy))
         elif isinstance(command, ReplaceInstallation):
-            self._replacing = asyncio.get_running_loop().create_task(self._replace(command.installation))
+            self._storing = asyncio.get_running_loop().create_task(self._replace(command.installation))
 
     async def _replace(self, installation: Installation) -> None:
         """Store a new installation, then restart the lines that changed. Storing blocks, so not in this thread."""
@@ -163,13 +164,9 @@ class AcquisitionWorker:
                 None, self._writer.replace_installation, installation
             )
         except EnvironmentFault as fault:
-            logger.error("the installation was not changed: %s", fault)
-            message = f"The installation was not changed: {fault}"
-            desk.notices[_COMMAND_NOTICE_KEY] = Notice(
-                _COMMAND_NOTICE_KEY, NoticeLevel.ALARM, message, desk.clock.now_ms()
-            )
+            self._note_refusal(f"The installation was not changed: {fault}")
             return
-        desk.notices.pop(_COMMAND_NOTICE_KEY, None)
+        desk.notices.pop(COMMAND_NOTICE_KEY, None)
         sentences = difference(before, stored)
         if sentences:
             shown = sentences[:_MAX_SENTENCES]
@@ -182,6 +179,18 @@ class AcquisitionWorker:
                 )
             )
         await self._apply(stored)
+
+    async def _set_retention(self, policy: RetentionPolicy) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._writer.set_retention, policy)
+        except EnvironmentFault as fault:
+            self._note_refusal(f"How long history is kept was not changed: {fault}")
+
+    def _note_refusal(self, message: str) -> None:
+        logger.error("%s", message)
+        self._desk.notices[COMMAND_NOTICE_KEY] = Notice(
+            COMMAND_NOTICE_KEY, NoticeLevel.ALARM, message, self._desk.clock.now_ms()
+        )
 
     async def _apply(self, installation: Installation) -> None:
         """Poll what this installation says; lines that stay the same are not touched."""

@@ -1,0 +1,163 @@
+"""`emdx-desktop collect`: acquire and record without a window."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import FrameType
+from zoneinfo import ZoneInfo
+
+from emdx_desktop.app.clock import SystemClock
+from emdx_desktop.attach.server import AttachServer
+from emdx_desktop.commands.site_folder import open_site_folder, require_devices, site_zone
+from emdx_desktop.domain.ports import SupervisionPort
+from emdx_desktop.domain.readings import DeviceState, NoticeLevel, SiteSnapshot
+from emdx_desktop.storage.history_reader import SqliteHistoryReader
+from emdx_desktop.storage.history_writer import open_writer
+
+STATUS_S = 5.0
+ANSWERING = (DeviceState.ANSWERING, DeviceState.PARTIAL)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS", help="stop after this time")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e9:
+        raise ValueError
+    return seconds
+
+
+def run(args: argparse.Namespace) -> int:
+    """Acquire until interrupted, or for a time."""
+    folder = open_site_folder(args.data)
+    installation = folder.load_installation()
+    require_devices(installation)
+    clock = SystemClock()
+    writer = open_writer(folder.path, clock, purpose="collect")
+    try:
+        reader = SqliteHistoryReader(folder.path)
+        try:
+            runtime = folder.make_runtime(installation, writer, reader)
+        finally:
+            reader.close()
+        server = AttachServer(runtime, folder.path, "collect")
+        status = StatusPrinter(runtime, site_zone(installation), as_json=args.json)
+        _stop_on_signals(runtime.stop)
+        timer = threading.Timer(args.seconds, runtime.stop) if args.seconds else None
+        try:
+            status.start()
+            if timer is not None:
+                timer.daemon = True
+                timer.start()
+            runtime.run()
+        finally:
+            if timer is not None:
+                timer.cancel()
+            status.stop()
+            server.close()
+    finally:
+        writer.close()
+    return 0
+
+
+def _stop_on_signals(stop: Callable[[], None]) -> None:
+    def obey(_number: int, _frame: FrameType | None) -> None:
+        stop()
+
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, obey)
+
+
+class StatusPrinter:
+    """Prints a line of status now and then, in a thread of its own: a terminal that stalls must not stall a line."""
+
+    def __init__(self, port: SupervisionPort, zone: ZoneInfo, *, as_json: bool, every_s: float = STATUS_S) -> None:
+        self._port = port
+        self._zone = zone
+        self._as_json = as_json
+        self._every_s = every_s
+        self._is_stopping = threading.Event()
+        self._thread = threading.Thread(target=self._print_all, name="status", daemon=True)
+        self._told: set[tuple[str, str]] = set()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End with a last line."""
+        self._is_stopping.set()
+        self._thread.join(2.0)
+
+    def _print_all(self) -> None:
+        try:
+            while not self._is_stopping.wait(self._every_s):
+                self._print()
+            self._print()
+        except (OSError, ValueError):
+            return  # nobody reads standard output any more
+
+    def _print(self) -> None:
+        snapshot = self._port.latest()
+        if snapshot is None:
+            return
+        if self._as_json:
+            print(json.dumps(describe_status(snapshot, self._zone), ensure_ascii=False), flush=True)
+            return
+        for notice in snapshot.notices:
+            if notice.level is not NoticeLevel.INFO and (notice.key, notice.message) not in self._told:
+                self._told.add((notice.key, notice.message))
+                print(f"! {notice.message}", flush=True)
+        print(format_status(snapshot, self._zone), flush=True)
+
+
+def describe_status(snapshot: SiteSnapshot, zone: ZoneInfo) -> dict[str, object]:
+    """The status as JSON-able data."""
+    return {
+        "schema": "emdx/collect/1",
+        "ts": local_time(snapshot.ts_ms, zone).isoformat(),
+        "devices_answering": sum(1 for device in snapshot.devices.values() if device.state in ANSWERING),
+        "devices": len(snapshot.devices),
+        "lines": [
+            {"gateway_id": bus.gateway_id, "connected": bus.is_connected, "cycle_s": _rounded(bus.cycle_s)}
+            for bus in snapshot.buses.values()
+        ],
+        "last_saved": local_time(snapshot.last_saved_minute_ms, zone).isoformat()
+        if snapshot.last_saved_minute_ms
+        else None,
+        "notices": [
+            {"key": notice.key, "level": notice.level.value, "message": notice.message} for notice in snapshot.notices
+        ],
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def format_status(snapshot: SiteSnapshot, zone: ZoneInfo) -> str:
+    """One line a person can read."""
+    answering = sum(1 for device in snapshot.devices.values() if device.state in ANSWERING)
+    cycles = [bus.cycle_s for bus in snapshot.buses.values() if bus.cycle_s is not None]
+    saved = snapshot.last_saved_minute_ms
+    return (
+        f"{local_time(snapshot.ts_ms, zone):%H:%M:%S}  {answering}/{len(snapshot.devices)} devices"
+        f"  {len(snapshot.buses)} lines"
+        + (f"  cycle {max(cycles):.1f} s" if cycles else "")
+        + (f"  saved {local_time(saved, zone):%H:%M}" if saved else "  nothing saved yet")
+    )
+
+
+def local_time(ts_ms: int, zone: ZoneInfo) -> datetime:
+    """A moment in the site's zone, with its offset."""
+    return datetime.fromtimestamp(ts_ms / 1000, UTC).astimezone(zone)
