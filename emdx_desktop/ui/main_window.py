@@ -30,12 +30,15 @@ from emdx_desktop.domain.installation import Installation
 from emdx_desktop.domain.readings import DeviceId, Notice, NoticeLevel, SiteSnapshot
 from emdx_desktop.ui.bridge import Cancellation
 from emdx_desktop.ui.context import WindowContext
+from emdx_desktop.ui.models.quantity_choice import QuantityChoiceModel
 from emdx_desktop.ui.models.site_tree import SiteTreeModel
 from emdx_desktop.ui.pages.live import LivePage
+from emdx_desktop.ui.pages.trends import TrendsPage
 from emdx_desktop.ui.theme import ThemeName
 from emdx_desktop.ui.widgets.banner import NoticeBanner
 from emdx_desktop.ui.widgets.empty_state import EmptyState
 from emdx_desktop.ui.widgets.header_bar import HeaderBar
+from emdx_desktop.ui.widgets.quantity_panel import QuantityPanel
 from emdx_desktop.ui.widgets.site_tree_view import SiteTreePanel
 
 RAIL_WIDTH_PX = 72
@@ -120,6 +123,9 @@ class MainWindow(QMainWindow):
         self.site_tree = SiteTreePanel(self.tree_model, context.theme, self._side)
         self.site_tree.device_chosen.connect(self._on_site_tree_device_chosen)
         self._side.addWidget(self.site_tree)
+        self.choice = QuantityChoiceModel(self)
+        self.quantities = QuantityPanel(self.choice, context.theme, self._side)
+        self._side.addWidget(self.quantities)
         below.addWidget(self._side)
         right = QVBoxLayout()
         right.setContentsMargins(0, 0, 0, 0)
@@ -135,6 +141,9 @@ class MainWindow(QMainWindow):
         self.live_page.trend_requested.connect(self._on_live_page_trend_requested)
         self.live_page.content_shown.connect(self._on_live_page_content_shown)
         self._pages.addWidget(self.live_page)
+        self.trends_page = TrendsPage(context, self.choice, self._pages)
+        self.trends_page.content_shown.connect(self._on_trends_page_content_shown)
+        self._pages.addWidget(self.trends_page)
         self.empty = EmptyState(
             context.theme,
             "gateway",
@@ -210,6 +219,7 @@ class MainWindow(QMainWindow):
         fold.setChecked(True)
         fold.setShortcut(QKeySequence("F4"))
         fold.toggled.connect(self._side.setVisible)
+        self._fold_action = fold
         menu.addSeparator()
         leave = menu.addAction(self.tr("Quit"))
         leave.setShortcut(QKeySequence(QKeySequence.StandardKey.Quit))
@@ -246,6 +256,7 @@ class MainWindow(QMainWindow):
         settings.setValue("window/theme", self._context.theme.choice.value)
         if self.site_tree.chosen_device_id is not None:
             settings.setValue("live/device", str(self.site_tree.chosen_device_id))
+        self.trends_page.save_state()
         settings.sync()
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -272,8 +283,15 @@ class MainWindow(QMainWindow):
             self._pages.setCurrentWidget(self.empty)
             self._side.hide()
             return
-        self._side.show()
-        self._pages.setCurrentWidget(self.live_page)
+        self._side.setVisible(self._fold_action.isChecked())
+        if self._page == "trends":
+            self._side.setCurrentWidget(self.quantities)
+            self._pages.setCurrentWidget(self.trends_page)
+            self.trends_page.activate()
+            self.quantities.show_chosen()
+        else:
+            self._side.setCurrentWidget(self.site_tree)
+            self._pages.setCurrentWidget(self.live_page)
 
     # --- data ----------------------------------------------------------------------------------------
 
@@ -296,6 +314,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"{installation.site.name} – EMDX Desktop" if installation is not None else "EMDX Desktop")
         self.tree_model.set_installation(installation)
         self.live_page.set_installation(installation)
+        self.trends_page.set_installation(installation, self._zone)
         if self.site_tree.chosen_device_id is not None:
             self.live_page.show_device(self.site_tree.chosen_device_id)
         self._show_header()
@@ -309,6 +328,7 @@ class MainWindow(QMainWindow):
         self._snapshot = snapshot
         self.tree_model.set_snapshot(snapshot)
         self.live_page.set_snapshot(snapshot)
+        self.trends_page.set_snapshot(snapshot)
         self._show_header()
         self._show_notices()
         known = self._installation.revision if self._installation is not None else None
@@ -351,11 +371,17 @@ class MainWindow(QMainWindow):
 
     @Slot(int)
     def _on_live_page_trend_requested(self, device_id: int) -> None:
+        self.trends_page.show_device(DeviceId(device_id))
         self.show_page("trends")
 
     @Slot()
     def _on_live_page_content_shown(self) -> None:
         self.page_ready.emit("live")
+
+    @Slot()
+    def _on_trends_page_content_shown(self) -> None:
+        self.quantities.show_chosen()
+        self.page_ready.emit("trends")
 
     @Slot(QAction)
     def _on_theme_triggered(self, action: QAction) -> None:

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtWidgets import QLabel, QMessageBox
 from ui_fakes import NOTICES, NOW_MS, make_installation, make_snapshot
 
@@ -276,6 +276,7 @@ def test_nothing_moves_between_two_snapshots(qtbot, open_session, port):
     window = session.window
 
     def places():
+        QCoreApplication.sendPostedEvents()  # layouts first
         return [
             (type(w).__name__, w.mapTo(window, w.rect().topLeft()).toTuple(), w.size().toTuple())
             for w in window.findChildren(QLabel)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QSize, Qt
-from PySide6.QtGui import QFont, QPainter, QPen
+from PySide6.QtCore import (
+    QAbstractItemModel,
+    QEvent,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPointF,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+)
+from PySide6.QtGui import QFont, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from emdx_desktop.ui.models.live_values import IS_OLD_ROLE
 from emdx_desktop.ui.models.site_tree import MARK_ROLE, NODE_ROLE, UNIT_ROLE, NodeKey, NodeKind
 from emdx_desktop.ui.theme import Theme
 from emdx_desktop.ui.widgets.marks import paint_mark
-from emdx_desktop.ui.wording import Mark
+from emdx_desktop.ui.wording import Mark, Shape
 
 Index = QModelIndex | QPersistentModelIndex
 PADDING_PX = 8
@@ -164,6 +174,61 @@ class SymbolDelegate(CellDelegate):
         text = painter.fontMetrics().elidedText(full.text, Qt.TextElideMode.ElideRight, rect.width())
         painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
         painter.restore()
+
+
+class ChoiceDelegate(CellDelegate):
+    """A tick box and a name; ticked in the colour of its series (`MARK_ROLE`: token). The whole row ticks."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        """Ground, box, name."""
+        state = index.data(Qt.ItemDataRole.CheckStateRole)
+        plain = QStyleOptionViewItem(option)
+        full = self._draw_ground(painter, plain, index)
+        rect = full.rect.adjusted(4, 0, -2, 0)
+        painter.save()
+        font = QFont(full.font)
+        if state is not None:
+            is_chosen = Qt.CheckState(state) == Qt.CheckState.Checked
+            box = QRectF(rect.left() + 0.5, rect.top() + (rect.height() - 15) / 2, 15, 15)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            token = index.data(MARK_ROLE)
+            color = self._theme.color(token if is_chosen and token else "line2")
+            painter.setPen(QPen(color, 1))
+            painter.setBrush(color if is_chosen else self._theme.color("surface"))
+            painter.drawRoundedRect(box, 3, 3)
+            if is_chosen:
+                paint_mark(painter, box.center(), Shape.TICK, self._theme.color("surface"), 13, color)
+                font.setWeight(QFont.Weight.DemiBold)
+            rect.setLeft(rect.left() + 24)
+        painter.setFont(font)
+        painter.setPen(self._theme.color("ink"))
+        text = painter.fontMetrics().elidedText(full.text, Qt.TextElideMode.ElideRight, rect.width())
+        painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
+        painter.restore()
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        """The style's own tick box is not drawn."""
+        super().initStyleOption(option, index)
+        option.features &= ~QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
+
+    def editorEvent(self, event: QEvent, model: QAbstractItemModel, option: QStyleOptionViewItem, index: Index) -> bool:
+        """A click anywhere in the row, or Space, ticks."""
+        state = index.data(Qt.ItemDataRole.CheckStateRole)
+        is_click = (
+            event.type() is QEvent.Type.MouseButtonRelease
+            and isinstance(event, QMouseEvent)
+            and event.button() is Qt.MouseButton.LeftButton
+        )
+        is_key = (
+            event.type() is QEvent.Type.KeyPress
+            and isinstance(event, QKeyEvent)
+            and event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Select)
+        )
+        if state is None or not (is_click or is_key):
+            return False
+        is_chosen = Qt.CheckState(state) == Qt.CheckState.Checked
+        wanted = Qt.CheckState.Unchecked if is_chosen else Qt.CheckState.Checked
+        return model.setData(index, wanted, Qt.ItemDataRole.CheckStateRole)
 
 
 class SwatchDelegate(CellDelegate):
