@@ -346,12 +346,11 @@ class ModbusBusPoller:
             return
 
     def _is_worth_repeating(self, poll: DevicePoll, fault: LinkFault) -> bool:
-        if poll.is_dead or not fault.retryable:
+        if poll.is_dead or fault.kind is FaultKind.EXCEPTION:
             return False
-        if fault.kind is FaultKind.TIMEOUT:
-            # without transaction ids the reply to the first attempt could pass for the second's
-            return poll.has_answered and self._link.has_reliable_tid
-        return fault.kind in (FaultKind.CLOSED, FaultKind.CRC, FaultKind.PROTOCOL)
+        if not self._link.has_reliable_tid and not _is_over(fault):
+            return False  # the reply to the first attempt could pass for the second's
+        return fault.kind is not FaultKind.TIMEOUT or poll.has_answered
 
     def _take_fault(self, poll: DevicePoll, block: ReadBlock, visit: _Visit, fault: LinkFault) -> None:
         code = fault.exception_code
@@ -503,7 +502,7 @@ class ModbusBusPoller:
         start_s = self._clock.monotonic_s()
         try:
             if self._link.is_out_of_step:
-                raise protocol_fault("more bytes came than were asked for")
+                raise protocol_fault("more bytes came than were asked for", is_reply_pending=False)
             words = await self._link.read(request, poll.timeout_of(block, self._gateway))
         except LinkFault as fault:
             took_s = self._note_time(poll, start_s)
@@ -570,7 +569,7 @@ class ModbusBusPoller:
         self._note_reachable()
         if not link.has_reliable_tid:
             # P3: nobody can tell a late reply from the right one, so it must not find anybody listening
-            if kind is FaultKind.TIMEOUT:
+            if not _is_over(fault):
                 poll.not_before_s = max(poll.not_before_s, start_s + LATE_REPLY_TIMEOUTS * self._timeout_s)
             await link.quiet(max(self._timeout_s, MIN_QUIET_S))
         elif kind is FaultKind.PROTOCOL:
@@ -677,6 +676,11 @@ class ModbusBusPoller:
             )
         for poll in self._polls:
             self._listener.on_device_state(poll.id, poll.state, "")
+
+
+def _is_over(fault: LinkFault) -> bool:
+    """Whether no reply to the failed request can come any more."""
+    return fault.kind is not FaultKind.TIMEOUT and fault.retryable
 
 
 class _Visit:

@@ -63,6 +63,10 @@ class Framing(ABC):
         """Bytes came behind the reply: on a link without transaction ids the next reply may be an old one."""
         return bool(self._buffer)
 
+    def forget(self) -> None:
+        """A new connection: what the one before left in pieces has no meaning on it."""
+        self._buffer.clear()
+
     def encode(self, request: ReadRequest) -> bytes:
         """Start an exchange: forget all before, return the frame to send."""
         self._buffer.clear()
@@ -105,8 +109,11 @@ class Framing(ABC):
         words = self._search(is_last=True)
         if words is not None:
             return words
-        if self._buffer or self._has_damage:
+        if self._has_damage:
             raise LinkFault("a damaged reply came", kind=FaultKind.CRC)
+        if self._buffer:
+            # the reply itself may still come
+            raise LinkFault("only part of a reply, or noise, came", kind=FaultKind.CRC, retryable=False)
         raise LinkFault(self._silence(), kind=FaultKind.TIMEOUT)
 
     def missing_bytes(self) -> int:

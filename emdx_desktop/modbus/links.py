@@ -144,6 +144,7 @@ class TcpLink(BusLink):
         except OSError as error:
             reason = "refused" if isinstance(error, ConnectionRefusedError) else (error.strerror or str(error)).lower()
             raise LinkFault(f"{self._host}:{self._port}: connection {reason}", kind=FaultKind.CONNECT) from error
+        self._framing.forget()
         self._wire, self._transport = wire, transport
         self.received_bytes = 0
         self._is_out_of_step = False
@@ -169,7 +170,7 @@ class TcpLink(BusLink):
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             if self._is_out_of_step:
-                raise protocol_fault("bytes came that nobody had asked for")
+                raise protocol_fault("bytes came that nobody had asked for", is_reply_pending=False)
         transport = self._transport
         if transport is None or transport.is_closing():
             raise LinkFault("the connection was closed by the other side", kind=FaultKind.CLOSED)

@@ -61,6 +61,12 @@ def exception_name(code: int) -> str:
     return f"exception {code} ({EXCEPTION_NAMES.get(code, 'not a standard code')})"
 
 
-def protocol_fault(message: str) -> LinkFault:
-    """A reply that does not belong to its request."""
-    return LinkFault(message, kind=FaultKind.PROTOCOL)
+def protocol_fault(message: str, *, is_reply_pending: bool = True) -> LinkFault:
+    """A reply that does not belong to its request.
+
+    Args:
+        message: What came.
+        is_reply_pending: The right reply may still be under way: without transaction ids, asking again at
+            once would take it for the answer to the second request, and so on for ever.
+    """
+    return LinkFault(message, kind=FaultKind.PROTOCOL, retryable=not is_reply_pending)
