@@ -107,7 +107,7 @@ def decode_day(rowid: int, body: bytes, into: NDArray[np.int32] | None = None) -
         raise ChunkDamaged(f"Chunk {rowid} has the unknown format {version}.")
     payload = body[_PREFIX + section_bytes :]
     if count == MINUTES_PER_DAY:
-        return Day(unpack_integers(codec, bool(flags & _WIDE), count, payload, into), None)
+        return Day(unpack_integers(codec, flags & _WIDE != 0, count, payload, into), None)
     packed = unpack_integers(codec, bool(flags & Flag.WIDE), count, payload)
     section = body[_PREFIX : _PREFIX + section_bytes]
     qualities = _decode_qualities(section, bool(flags & Flag.DEFLATED_QUALITY))

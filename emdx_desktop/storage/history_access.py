@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emdx_desktop.domain.errors import StorageFault
-from emdx_desktop.domain.history import MINUTE_MS
+from emdx_desktop.domain.history import MINUTE_MS, CounterEpoch
 from emdx_desktop.domain.readings import DeviceId
 from emdx_desktop.storage.chunks import SERIES_MASK, Day, chunk_id, decode_day
 from emdx_desktop.storage.connections import DamageErrors, EnvironmentErrors, open_for_reading, open_sealed
+from emdx_desktop.storage.journal import load_epochs
 from emdx_desktop.storage.local_hours import LocalHours
 from emdx_desktop.storage.months import HISTORY_FOLDER, LIVE_FILE_NAME, month_of_day
 from emdx_desktop.storage.rollups import HourRollups, decode_rollups, merge
@@ -26,6 +28,8 @@ from emdx_desktop.storage.tail import MINUTE_BITS, StoredLayout, TailBlock, deco
 
 MINUTES_PER_DAY = 1440
 ZONE_KEY = "zone"
+_ANY_ID = 2**63 - 1
+_LOOK_S = 0.2  # how often to look whether the live file was replaced
 _OPEN_MONTHS = 40  # a year's chart beside last year's, and some
 
 Row: TypeAlias = tuple[int, Any]
@@ -65,6 +69,9 @@ class HistoryAccess:
             self.month_files: dict[str, str] = {}
             self.book = SeriesBook(live)
             self.layouts: dict[int, StoredLayout] = {}
+            self._tail_span = self._chunk_span = (0, _ANY_ID)
+            self._next_look_s = 0.0
+            self._epochs: dict[tuple[DeviceId, str], tuple[CounterEpoch, ...]] = {}
             self.hours = LocalHours("UTC")
         except DamageErrors as error:
             self.close()
@@ -76,6 +83,10 @@ class HistoryAccess:
     @property
     def is_current(self) -> bool:
         """Whether the live file is still the one that was opened (a damaged one is set aside and replaced)."""
+        now_s = time.monotonic()
+        if now_s < self._next_look_s:
+            return True
+        self._next_look_s = now_s + _LOOK_S
         return _file_id(self._folder / LIVE_FILE_NAME) == self._file_id
 
     def close(self) -> None:
@@ -87,7 +98,7 @@ class HistoryAccess:
 
     def refresh(self) -> None:
         """Take note of what others committed: new series, layouts, months. Inside a read transaction."""
-        version = self.live.pragma("data_version")
+        version = self.live.execute("PRAGMA data_version").get
         if version == self._data_version and self._owns_live:
             return
         self.book.reload()
@@ -99,7 +110,32 @@ class HistoryAccess:
         zone = self.live.execute("SELECT content FROM setting WHERE key = ?", (ZONE_KEY,)).fetchone()
         if zone is not None and zone[0] != self.hours.zone_name:
             self.hours = LocalHours(zone[0])
+        # outside of these nothing needs to be looked for: most of what charts ask is sealed
+        self._tail_span = self._span("tail")
+        self._chunk_span = self._span("chunk")
+        self._epochs.clear()
         self._data_version = version
+
+    def epochs(self, device_id: DeviceId, quantity: str, start_ms: int, end_ms: int) -> tuple[CounterEpoch, ...]:
+        """Epochs of a counter that touch [start_ms, end_ms), ascending."""
+        key = (device_id, quantity)
+        every = self._epochs.get(key)
+        if every is None:
+            every = load_epochs(self.live, device_id, quantity, -_ANY_ID, _ANY_ID)
+            self._epochs[key] = every
+        running = 0
+        for position, epoch in enumerate(every):
+            if epoch.start_ms <= start_ms:
+                running = position
+        return tuple(epoch for epoch in every[running:] if epoch.start_ms < end_ms)
+
+    def _span(self, table: str) -> tuple[int, int]:
+        if not self._owns_live:
+            return (0, _ANY_ID)  # on the writer's own connection rows change under way
+        lowest = self.live.execute(f"SELECT min(id) FROM {table}").get
+        if lowest is None:
+            return (_ANY_ID, 0)
+        return (lowest, self.live.execute(f"SELECT max(id) FROM {table}").get)
 
     def month(self, month: str) -> apsw.Connection | None:
         """The sealed file of a month such as `2026-10`, None when it is not sealed or cannot be opened."""
@@ -125,9 +161,8 @@ class HistoryAccess:
         """Chunks of the live file."""
         if not ids:
             return []
-        span = (min(ids), max(ids))
-        if self.live.execute("SELECT min(id) FROM chunk WHERE id BETWEEN ? AND ?", span).get is None:
-            return []  # one look instead of hundreds: most of what is asked for is sealed
+        if max(ids) < self._chunk_span[0] or min(ids) > self._chunk_span[1]:
+            return []
         return _fetch(self.live, "SELECT id, body FROM chunk WHERE id = ?", ids)
 
     def sealed_chunks(self, ids: Sequence[int]) -> Iterator[Row]:
@@ -199,7 +234,9 @@ class HistoryAccess:
 
     def tail_days(self, first_minute: int, end_minute: int) -> list[int]:
         """UTC days that have tail rows of any device in the range."""
-        days = []
+        days: list[int] = []
+        first_minute = max(first_minute, self._tail_span[0] >> MINUTE_BITS)
+        end_minute = min(end_minute, (self._tail_span[1] >> MINUTE_BITS) + 1)
         minute = first_minute
         while minute < end_minute:
             found = self.live.execute("SELECT min(id) FROM tail WHERE id >= ?", (tail_id(minute, 0),)).get

@@ -27,12 +27,12 @@ from emdx_desktop.domain.history import (
     StorageReport,
 )
 from emdx_desktop.domain.installation import Installation
-from emdx_desktop.domain.quantities import READ_OFFSET_PREFIX, QuantityKind, read_offset_series
+from emdx_desktop.domain.quantities import QuantityKind, read_offset_series
 from emdx_desktop.domain.readings import DeviceId, Notice, NoticeLevel, Quality
 from emdx_desktop.storage import configuration, journal
 from emdx_desktop.storage.chunks import MINUTES_PER_DAY, SERIES_BITS, SERIES_MASK, Day, quality_runs
 from emdx_desktop.storage.connections import DamageErrors, EnvironmentErrors, read_transaction
-from emdx_desktop.storage.history_access import HistoryAccess
+from emdx_desktop.storage.history_access import HistoryAccess, Row
 from emdx_desktop.storage.months import LIVE_FILE_NAME
 from emdx_desktop.storage.rollups import HourRollups, condense, from_minutes, merge
 from emdx_desktop.storage.series_book import StoredSeries
@@ -138,17 +138,17 @@ class SqliteHistoryReader:
         with self._view() as view:
             wanted = [series for series in view.book.of_device(device_id) if series.has_rollups]
             tail = view.tail(device_id, first, end)
-            packed: dict[int, list[Day]] = {}
-            for rowid, content in view.days([series.id for series in wanted], range(day, day + 1)):
-                packed.setdefault(rowid & SERIES_MASK, []).append(content)
+            rows = view.packed([day << SERIES_BITS | series.id for series in wanted])
+            if not tail and len(rows) == len(wanted):
+                complete = _complete_day(view, rows, wanted, first)
+                if complete is not None:
+                    return complete
+            packed: dict[int, list[Row]] = {}
+            for row in rows:
+                packed.setdefault(row[0] & SERIES_MASK, []).append(row)
             for series in wanted:
-                days = packed.get(series.id, [])
-                if len(days) == 1 and not tail:
-                    stretches.setdefault(series.quantity, []).append((series, days[0]))
-                    continue
                 stretch = _Stretch(first, end)
-                for content in days:
-                    stretch.lay_day(day, content, is_counter=False)
+                stretch.lay_packed(view, packed.get(series.id, []), is_counter=False)
                 stretch.lay_tail(series.id, tail, is_counter=False)
                 if (stretch.qualities != _NOT_RECORDED).any():
                     stretches.setdefault(series.quantity, []).append((series, stretch.as_day()))
@@ -156,24 +156,29 @@ class SqliteHistoryReader:
 
     def load_counts(self, device_id: DeviceId, quantity: str, start_ms: int, end_ms: int) -> CountSeries:
         """Readings of a counter in [start_ms, end_ms), by the true moment of each."""
-        # a reading belongs to its minute, but counts by its second: look into the minute before as well
-        first, end = start_ms // MINUTE_MS - 1, -(-end_ms // MINUTE_MS)
-        times: list[Ints] = []
-        counts: list[Ints] = []
+        first, end = _minute_range(start_ms, end_ms)
+        parts: list[tuple[Ints, Ints]] = []
         with self._view() as view:
             for series in view.book.of(device_id, quantity):
                 content = _load_stretch(view, series, first, end)
-                good = np.arange(end - first) if content.qualities is None else np.flatnonzero(content.qualities == 0)
                 offsets = _offsets(view, series, first, end)
-                times.append((first + good) * MINUTE_MS + offsets[good])
-                counts.append(content.values[good].astype(np.int64))
-            ts = np.concatenate(times) if times else np.empty(0, np.int64)
-            raw = np.concatenate(counts) if counts else np.empty(0, np.int64)
-            order = np.argsort(ts, kind="stable")
-            ts, raw = ts[order], raw[order]
-            inside = (ts >= start_ms) & (ts < end_ms)
-            epochs = journal.load_epochs(view.live, device_id, quantity, start_ms, end_ms)
-        return CountSeries(ts[inside], raw[inside], epochs)
+                ts = np.arange(first, end, dtype=np.int64) * MINUTE_MS
+                if offsets is not None:
+                    ts += offsets
+                counts = content.values.astype(np.int64)
+                if content.qualities is not None:
+                    good = content.qualities == 0
+                    ts, counts = ts[good], counts[good]
+                # an offset lies within its minute, so the moments ascend
+                low, high = np.searchsorted(ts, (start_ms, end_ms))
+                parts.append((ts[low:high], counts[low:high]))
+            epochs = view.epochs(device_id, quantity, start_ms, end_ms)
+        if len(parts) == 1:
+            return CountSeries(*parts[0], epochs)
+        ts = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int64)
+        counts = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, np.int64)
+        order = np.argsort(ts, kind="stable")
+        return CountSeries(ts[order], counts[order], epochs)
 
     def load_rollup(
         self, device_id: DeviceId, quantity: str, start_ms: int, end_ms: int, resolution: Resolution
@@ -293,7 +298,7 @@ class _Stretch:
             self._narrow = None
         return self._wide
 
-    def lay_packed(self, view: HistoryAccess, rows: Sequence[tuple[int, bytes]], is_counter: bool) -> None:
+    def lay_packed(self, view: HistoryAccess, rows: Sequence[Row], is_counter: bool) -> None:
         """Unpack days and put them in."""
         laid: set[int] = set()
         for rowid, body in rows:
@@ -347,7 +352,25 @@ class _Stretch:
 
     def as_day(self) -> Day:
         """Values and qualities."""
-        return Day(self.values, self.qualities)
+        return Day(self.values, self.qualities if self.qualities.any() else None)
+
+
+def _complete_day(
+    view: HistoryAccess, rows: Sequence[Row], wanted: Sequence[StoredSeries], first: int
+) -> dict[str, MinuteSeries] | None:
+    """The common day, all its series without a gap. None for any other day."""
+    by_id = {series.id: series for series in wanted}
+    scratch = np.empty(MINUTES_PER_DAY, np.int32)
+    start_ms = first * MINUTE_MS
+    day: dict[str, MinuteSeries] = {}
+    for rowid, body in rows:
+        content = view.decode(rowid, body, scratch)
+        series = by_id[rowid & SERIES_MASK]
+        if content is None or content.values is not scratch or series.quantity in day:
+            return None
+        scaled = _scale(scratch, series.exponent)
+        day[series.quantity] = MinuteSeries(start_ms, scaled, np.zeros(MINUTES_PER_DAY, np.uint8))
+    return day
 
 
 def _minute_range(start_ms: int, end_ms: int) -> tuple[int, int]:
@@ -370,20 +393,25 @@ def _load_stretch(view: HistoryAccess, series: StoredSeries, first: int, end: in
     return stretch.as_day()
 
 
-def _offsets(view: HistoryAccess, counter: StoredSeries, first: int, end: int) -> Ints:
-    """Milliseconds into each minute at which a counter was read; 0 where nobody noted it."""
+def _offsets(view: HistoryAccess, counter: StoredSeries, first: int, end: int) -> Ints | None:
+    """Milliseconds into each minute at which a counter was read; 0, or None for all, where nobody noted it."""
     if counter.group:
         candidates = view.book.of(counter.device_id, read_offset_series(counter.group))
     else:
-        candidates = [s for s in view.book.of_device(counter.device_id) if s.quantity.startswith(READ_OFFSET_PREFIX)]
+        candidates = view.book.offsets_of(counter.device_id)
         if len(candidates) != 1:
-            candidates = []
+            return None
+    if not candidates:
+        return None
     offsets = np.zeros(end - first, np.int64)
     for series in candidates:
         content = _load_stretch(view, series, first, end)
-        good = slice(None) if content.qualities is None else content.qualities == 0
-        offsets[good] = content.values[good]
-    return offsets
+        if content.qualities is None:
+            offsets[:] = content.values
+        else:
+            good = content.qualities == 0
+            offsets[good] = content.values[good]
+    return np.clip(offsets, 0, MINUTE_MS - 1)
 
 
 def _to_minutes(stretches: Sequence[tuple[StoredSeries, Day]], first: int, end: int) -> MinuteSeries:

@@ -34,6 +34,7 @@ class Codec(IntEnum):
 
 Ints: TypeAlias = NDArray[np.int64] | NDArray[np.int32]
 
+_PCODEC = int(Codec.PCODEC)
 _INT32_MIN, _INT32_MAX = -(2**31), 2**31 - 1
 
 
@@ -62,7 +63,7 @@ def pack_integers(
 
 
 def unpack_integers(
-    codec: int, is_wide: bool, count: int, payload: bytes | memoryview, into: NDArray[np.int32] | None = None
+    codec: int, is_wide: bool, count: int, payload: bytes, into: NDArray[np.int32] | None = None
 ) -> Ints:
     """Inverse of `pack_integers`.
 
@@ -76,6 +77,10 @@ def unpack_integers(
     Raises:
         StorageFault: The codec is unknown or not installed, or the bytes do not hold `count` integers.
     """
+    if into is not None and codec == _PCODEC and HAS_PCODEC and not is_wide:
+        # the hot path of charts
+        _decompress(payload, into)
+        return into
     dtype: np.dtype[np.int64] | np.dtype[np.int32] = np.dtype(np.int64) if is_wide else np.dtype(np.int32)
     if count == 0:
         return np.empty(0, dtype)
@@ -85,12 +90,7 @@ def unpack_integers(
                 "This part of history was packed with pcodec, which is not installed, so it is not shown: install it."
             )
         out: Ints = into if into is not None and not is_wide else np.empty(count, dtype)
-        try:
-            progress = simple_decompress_into(bytes(payload), out)
-        except (RuntimeError, TypeError) as error:
-            raise StorageFault(f"Packed values cannot be read ({error}).") from error
-        if progress.n_processed != count or not progress.finished:
-            raise StorageFault("Packed values end too early.")
+        _decompress(payload, out)
         return out
     if codec == Codec.ZLIB:
         try:
@@ -101,6 +101,15 @@ def unpack_integers(
             raise StorageFault("Packed values end too early.")
         return _unshuffle(raw, dtype, count)
     raise StorageFault(f"Codec {codec} is unknown: it was written by a newer release.")
+
+
+def _decompress(payload: bytes, out: Ints) -> None:
+    try:
+        progress = simple_decompress_into(payload, out)
+    except (RuntimeError, TypeError) as error:
+        raise StorageFault(f"Packed values cannot be read ({error}).") from error
+    if progress.n_processed != out.size or not progress.finished:
+        raise StorageFault("Packed values end too early.")
 
 
 def _shuffle(values: NDArray[np.int64] | NDArray[np.int32]) -> bytes:

@@ -45,6 +45,7 @@ class SeriesBook:
         self._by_quantity: dict[tuple[int, str], list[StoredSeries]] = {}
         self._by_id: dict[int, StoredSeries] = {}
         self._ids_of_device: dict[int, list[int]] = {}
+        self._offsets: dict[int, list[StoredSeries]] = {}
         self.reload()
 
     def reload(self) -> None:
@@ -53,6 +54,7 @@ class SeriesBook:
         self._by_quantity.clear()
         self._by_id.clear()
         self._ids_of_device.clear()
+        self._offsets.clear()
         rows = self._connection.execute(
             "SELECT id, device, quantity, kind, exponent, read_group, first_minute, last_minute FROM series ORDER BY id"
         )
@@ -64,6 +66,8 @@ class SeriesBook:
         self._by_quantity.setdefault((series.device_id, series.quantity), []).append(series)
         self._by_id[series.id] = series
         self._ids_of_device.setdefault(series.device_id, []).append(series.id)
+        if series.quantity.startswith(READ_OFFSET_PREFIX):
+            self._offsets.setdefault(series.device_id, []).append(series)
 
     def ensure(self, device_id: DeviceId, column: SeriesColumn, minute: int) -> StoredSeries:
         """The series of a column, added when it is new. Inside a write transaction.
@@ -113,6 +117,10 @@ class SeriesBook:
     def of(self, device_id: DeviceId, quantity: str) -> list[StoredSeries]:
         """The series of a quantity, one for each decimal exponent it ever had."""
         return self._by_quantity.get((device_id, quantity), [])
+
+    def offsets_of(self, device_id: DeviceId) -> list[StoredSeries]:
+        """The read offsets of a device."""
+        return self._offsets.get(device_id, [])
 
     def of_device(self, device_id: DeviceId) -> list[StoredSeries]:
         """All series of a device."""
