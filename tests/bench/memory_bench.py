@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from farm_process import running_farm
 from measures import Bench, BenchError, Measured, Row, Setup
 from memory_rig import BAUD, DEVICES, LINES
 
+from emdx_desktop.domain.history import EventKind
 from emdx_desktop.storage.history_reader import SqliteHistoryReader
 
 MIB = 2**20
@@ -42,7 +44,10 @@ def saved_text(folder: Path) -> str:
     series = reader.series()
     devices = len({info.device_id for info in series})
     minutes = (max(info.last_ms for info in series) - min(info.first_ms for info in series)) // 60_000 + 1
+    events = Counter(event.kind for event in reader.load_events(0, 2**50))
     reader.close()
+    if events[EventKind.SUSPEND]:
+        raise BenchError("the machine was too busy for the fast clock: acquisition took it for asleep")
     return f"{devices} devices, {len(series)} series, {minutes} minutes saved"
 
 

@@ -1,7 +1,7 @@
 """Acquisition of 255 devices in a process of its own that prints its memory; what `collect` holds while it runs.
 
     python memory_rig.py FOLDER real SECONDS LINK…      polls simulated lines
-    python memory_rig.py FOLDER fast HOURS              scripted readings on a clock that runs 240 times as fast
+    python memory_rig.py FOLDER fast HOURS              scripted readings on a clock that runs 120 times as fast
 
 Prints `minute RESIDENT_BYTES` lines: minutes are those of the clock.
 """
@@ -21,8 +21,8 @@ from emdx_desktop.domain.installation import Link, LinkScheme
 from emdx_desktop.domain.link_text import parse_link
 from emdx_desktop.modbus.bus_poller import ModbusBusPoller
 
-FAST = 240.0
-POLL_S = 20.0
+FAST = 120.0
+POLL_S = 30.0
 LINES, DEVICES, BAUD = 8, 32, 9600
 SITE_DEVICES = 255
 
