@@ -298,7 +298,7 @@ class _Compiler:
         return block is not None and block == self._block_of(second)
 
     def _block_of(self, point: PointDef) -> int | None:
-        """The block that holds all words of a point and whose words no other field uses in another way."""
+        """The block that holds all words of a point. (Parsing made sure that points do not overlap.)"""
         if point.value_type not in _FORMATS:
             return None
         for number, (unit_offset, function_code, address, count) in enumerate(self._layout):

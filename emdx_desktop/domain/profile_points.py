@@ -318,6 +318,8 @@ class PointReader:
         kind = definition.kind if definition else None
         if kind is QuantityKind.STATE and (table.raw("scale") is not None or rule):
             table.report("scale", "has no meaning for a state.")
+        if kind is QuantityKind.STATE and value_type in FLOAT_TYPES:
+            table.report("type", "of a state must be a whole number.")
         if kind in (QuantityKind.STATE, QuantityKind.COUNTER) and table.raw("sign") is not None:
             table.report("sign", "belongs to measured values only.")
         if rule or table.raw("scale") == "unknown":

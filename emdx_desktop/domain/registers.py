@@ -216,7 +216,9 @@ def auxiliary_values(profile: DeviceProfile, blocks: Sequence[RegisterBlock]) ->
     selectors = {key for rule in profile.scale_rules.values() for key in rule.points}
     found: dict[str, Fraction] = {}
     for point in profile.points:
-        if point.scale is None or not _is_number(point) or (point.quantity is not None and point.key not in selectors):
+        if not point.group or point.scale is None or not _is_number(point):
+            continue
+        if point.quantity is not None and point.key not in selectors:
             continue
         sample = read_sample(profile, point, blocks)
         if sample.quality is Quality.GOOD:

@@ -288,6 +288,7 @@ MISTAKES: list[tuple[str, object, str, str]] = [
     (f"{LIVE}/breaker_position/states", {"a": 1}, "quantities.live.breaker_position.states", "from raw number"),
     (f"{LIVE}/breaker_position/states", {"1": True}, "quantities.live.breaker_position.states", "from raw number"),
     (f"{LIVE}/breaker_position/states", 5, "quantities.live.breaker_position.states", "from raw number"),
+    (f"{LIVE}/breaker_fault/type", "float32", "quantities.live.breaker_fault.type", "whole number"),
     (f"{LIVE}/breaker_position/scale", 2, "quantities.live.breaker_position.scale", "no meaning for a state"),
     (f"{LIVE}/breaker_position/sign", "sign_p", "quantities.live.breaker_position.sign", "measured values only"),
     (f"{LIVE}/active_power/sign", "nobody", "quantities.live.active_power.sign", "not a point"),
