@@ -100,6 +100,10 @@ def test_late_replies_never_become_values_of_another_request(
             return [(delay_s, echo_mbap(request, tid=answered_tid))]
         return [(delay_s, ECHO[scheme](request))]
 
+    def is_enough(_: RecordingListener, poller: ModbusBusPoller) -> bool:
+        counts = statistics(poller)
+        return counts.requests >= (150 if pause_ms else 500) and counts.errors.get(FaultKind.TIMEOUT, 0) >= 4
+
     async def main() -> None:
         async with ScriptedGateway(script, request_size=REQUEST_SIZES[scheme]) as server:
             gateway = make_gateway(scheme, port=server.port, timeout_ms=TIMEOUT_MS, tid_check=check, pause_ms=pause_ms)
@@ -107,9 +111,7 @@ def test_late_replies_never_become_values_of_another_request(
             listener, poller = await poll(
                 gateway,
                 devices,
-                until=lambda _, poller: (
-                    statistics(poller).requests >= (500 if pause_ms == 0 else 150) and statistics(poller).errors.get(FaultKind.TIMEOUT, 0) >= 6
-                ),
+                until=is_enough,
             )
             assert listener.wrong_values() == []
             assert statistics(poller).good > 100
