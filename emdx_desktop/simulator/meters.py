@@ -33,9 +33,12 @@ from emdx_desktop.simulator.loads import (
     ripple_at,
 )
 from emdx_desktop.simulator.local_time import LocalCalendar, LocalMinutes
-from emdx_desktop.simulator.noise import Floats
+from emdx_desktop.simulator.noise import Floats, white
 
 MINUTE_MS = 60_000
+VOLTAGE_FLICKER_V = 0.12
+FREQUENCY_FLICKER_HZ = 0.004
+"""How far U and f are off their minute's line in any one second; they do not enter energies."""
 KEPT_NODES = 2
 """A live minute is asked for again and again; the rates of a whole history are not worth their memory."""
 UNITS_PER_BASE = 3600 * MILLI
@@ -86,6 +89,11 @@ class ElectricalModel:
     supply: SupplyDef
     branches: tuple[LoadDef, ...] = ()
 
+    @property
+    def voltage_gain(self) -> float:
+        """Meters on one busbar do not agree to the last digit: within 0.1 % (class 0.2)."""
+        return 1.0 + 0.001 * float(white(np.array([self.load.salt]), 77)[0])
+
     def compute_nodes(self, time: LocalMinutes) -> PowerNodes:
         """Powers at whole minutes, all branches together."""
         nodes = compute_nodes(self.load, time)
@@ -111,6 +119,11 @@ class ElectricalCurves:
         self._grid = grid
         self._rates: dict[str, Integers | None] = {}
 
+    @property
+    def start_minute(self) -> int:
+        """UTC minutes since the epoch of the first node."""
+        return int(self._time.minutes[0])
+
     @cached_property
     def grid(self) -> tuple[Floats, Floats]:
         """Voltages and frequency at the nodes."""
@@ -123,7 +136,7 @@ class ElectricalCurves:
         return ElectricalState(
             compute_means(active),
             compute_means(reactive),
-            compute_means(voltage),
+            compute_means(voltage) * self.model.voltage_gain,
             compute_means(frequency),
             self.model.load,
         )
@@ -152,12 +165,14 @@ class ElectricalMoment:
     def __init__(self, curves: ElectricalCurves, tau: float) -> None:
         voltage, frequency = curves.grid
         power = ripple_at(tau) / 1000.0
+        second = np.array([curves.start_minute * 60 + int(tau * 60)])
+        flicker = VOLTAGE_FLICKER_V * white(second, curves.model.supply.salt)
         self._curves = curves
         self._state = ElectricalState(
             interpolate(curves.nodes.active, tau) * power,
             interpolate(curves.nodes.reactive, tau) * power,
-            interpolate(voltage, tau),
-            interpolate(frequency, tau),
+            (interpolate(voltage, tau) + flicker) * curves.model.voltage_gain,
+            interpolate(frequency, tau) + FREQUENCY_FLICKER_HZ * white(second, 602),
             curves.model.load,
         )
 
