@@ -27,9 +27,12 @@ def load_benches() -> list[Bench]:
     import damage_bench
     import history_bench
     import memory_bench
+    import window_bench
 
     return [
-        *bus_bench.BENCHES,
+        bus_bench.CYCLE,
+        window_bench.BENCH,
+        bus_bench.DEAD,
         history_bench.BENCH,
         commit_bench.BENCH,
         memory_bench.BENCH,
