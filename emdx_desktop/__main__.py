@@ -39,15 +39,20 @@ COMMANDS = {
 _NEEDS_NO_FOLDER = ("simulate",)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_shared_parser() -> argparse.ArgumentParser:
+    """Options that every command takes, in any place of the command line."""
+    shared = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    shared.add_argument("--data", type=Path, metavar="DIR", help="data folder of the site")
+    shared.add_argument("--json", action="store_true", help="print JSON")
+    return shared
+
+
+def make_parser(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """The whole command line."""
-    shared = argparse.ArgumentParser(add_help=False)
-    # suppressed defaults: an option before the command is not overwritten by the command's own
-    shared.add_argument("--data", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="data folder of the site")
-    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
     parser = argparse.ArgumentParser(
         prog="emdx-desktop",
         description="Energy supervision for a building's PC. Without a command: the window.",
+        epilog="Every command takes --data DIR and --json.",
         parents=[shared],
     )
     parser.add_argument("--version", action="version", version=f"EMDX Desktop {__version__}")
@@ -55,7 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     demo.add_arguments(parser)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, (module, help_text) in COMMANDS.items():
-        module.add_arguments(subparsers.add_parser(name, help=help_text, parents=[shared]))
+        module.add_arguments(subparsers.add_parser(name, help=help_text))
     return parser
 
 
@@ -65,14 +70,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 a bug (logged), 2 wrong usage or bad input, 3 a fault of the environment.
     """
-    parser = make_parser()
+    shared = make_shared_parser()
     try:
-        args = parser.parse_args(argv)
+        common, rest = shared.parse_known_args(argv)
+        args = make_parser(shared).parse_args(rest)
     except SystemExit as ended:  # argparse: 0 after --help, 2 after wrong usage, its sentence is printed
         return ended.code if isinstance(ended.code, int) else EXIT_INPUT
-    args.json = getattr(args, "json", False)
-    folder_default = demo.default_demo_folder() if args.demo else default_data_folder()
-    args.data = getattr(args, "data", folder_default).expanduser().absolute()
+    args.json = common.json
+    default = demo.default_demo_folder() if args.demo else default_data_folder()
+    args.data = (common.data or default).expanduser().absolute()
     log_file = _start_log(args.data) if args.command not in _NEEDS_NO_FOLDER else None
     try:
         if args.command is not None:
@@ -98,29 +104,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_BUG
 
 
-def _start_log(folder: Path) -> Path | None:
-    """Log into the data folder if there is one already, warnings to standard error otherwise; count what escapes."""
+class _FolderLog(logging.handlers.RotatingFileHandler):
+    """A log in the data folder; it neither makes the folder nor stops the program when it cannot be written."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, if there is a folder by now."""
+        if Path(self.baseFilename).parent.is_dir():
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk must not end acquisition, nor print a stack trace."""
+
+
+def _start_log(folder: Path) -> Path:
+    """Log into the data folder, also what nobody caught."""
     root = logging.getLogger()
-    for handler in list(root.handlers):
-        if getattr(handler, "is_of_main", False):
-            root.removeHandler(handler)
-            handler.close()
+    for old in list(root.handlers):
+        if isinstance(old, _FolderLog):  # main is called twice, as in tests
+            root.removeHandler(old)
+            old.close()
     root.setLevel(logging.INFO)
     sys.excepthook = _log_escaped
     threading.excepthook = lambda escaped: _log_escaped(
         escaped.exc_type, escaped.exc_value or escaped.exc_type(), escaped.exc_traceback
     )
     path = folder / LOG_FILE_NAME
-    if not folder.is_dir():
-        return None
-    try:
-        handler = logging.handlers.RotatingFileHandler(
-            path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", delay=True
-        )
-    except OSError:
-        return None
+    handler = _FolderLog(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.is_of_main = True  # type: ignore[attr-defined]  # found again when main is called twice, as in tests
     root.addHandler(handler)
     return path
 

@@ -20,6 +20,7 @@ from emdx_desktop.storage.history_reader import SqliteHistoryReader
 from emdx_desktop.storage.history_writer import open_writer
 
 STATUS_S = 5.0
+END_S = 2.0
 ANSWERING = (DeviceState.ANSWERING, DeviceState.PARTIAL)
 
 
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             reader.close()
         server = AttachServer(runtime, folder.path, "collect")
         status = StatusPrinter(runtime, site_zone(installation), as_json=args.json)
-        _stop_on_signals(runtime.stop)
+        stop_on_signals(runtime.stop)
         timer = threading.Timer(args.seconds, runtime.stop) if args.seconds else None
         try:
             status.start()
@@ -68,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _stop_on_signals(stop: Callable[[], None]) -> None:
+def stop_on_signals(stop: Callable[[], object]) -> None:
+    """Have an interruption (Ctrl+C, a service that is stopped) end a command in order."""
+
     def obey(_number: int, _frame: FrameType | None) -> None:
         stop()
 
@@ -87,6 +90,8 @@ class StatusPrinter:
         self._as_json = as_json
         self._every_s = every_s
         self._is_stopping = threading.Event()
+        self._has_snapshot = threading.Event()
+        self._leave = port.subscribe(lambda _snapshot: self._has_snapshot.set())
         self._thread = threading.Thread(target=self._print_all, name="status", daemon=True)
         self._told: set[tuple[str, str]] = set()
 
@@ -97,10 +102,14 @@ class StatusPrinter:
     def stop(self) -> None:
         """End with a last line."""
         self._is_stopping.set()
-        self._thread.join(2.0)
+        self._has_snapshot.set()
+        self._thread.join(END_S)
 
     def _print_all(self) -> None:
         try:
+            self._has_snapshot.wait()
+            self._leave()
+            self._print()
             while not self._is_stopping.wait(self._every_s):
                 self._print()
             self._print()

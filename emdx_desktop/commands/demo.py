@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import shutil
 import subprocess
@@ -21,7 +20,7 @@ from emdx_desktop.app.paths import default_data_folder
 from emdx_desktop.app.runtime import AcquisitionRuntime
 from emdx_desktop.attach.server import AttachServer
 from emdx_desktop.commands import window
-from emdx_desktop.commands.collect import ANSWERING, format_status, local_time
+from emdx_desktop.commands.collect import ANSWERING, format_status, stop_on_signals
 from emdx_desktop.commands.history import export_history
 from emdx_desktop.commands.read import exact_text
 from emdx_desktop.commands.screenshot import save_picture
@@ -38,8 +37,6 @@ from emdx_desktop.storage.history_importer import SqliteHistoryImporter
 from emdx_desktop.storage.history_reader import SqliteHistoryReader
 from emdx_desktop.storage.history_writer import SqliteHistoryWriter, open_writer
 from emdx_desktop.storage.months import LIVE_FILE_NAME
-
-logger = logging.getLogger(__name__)
 
 STATE_FILE = "simulator.json"
 SIMULATOR_LOG = "simulator.log"
@@ -242,7 +239,9 @@ def _take_links(folder: SiteFolder, links: Mapping[str, str]) -> Installation:
 
 
 def _run_without_screen(folder: SiteFolder, seconds: float) -> int:
-    """A live table for a while, then pictures of the window and a csv."""
+    """A live table for a while, or until interrupted, then pictures of the window and a csv."""
+    is_stopping = threading.Event()
+    stop_on_signals(is_stopping.set)
     clock = SystemClock()
     writer = open_writer(folder.path, clock, purpose="the demo")
     try:
@@ -254,7 +253,7 @@ def _run_without_screen(folder: SiteFolder, seconds: float) -> int:
             thread = threading.Thread(target=runtime.run, name="acquisition")
             thread.start()
             try:
-                _show_table(runtime, installation, seconds)
+                _show_table(runtime, installation, seconds, is_stopping)
                 made = _make_files(folder, installation, runtime, reader, writer)
             finally:
                 runtime.stop()
@@ -287,18 +286,20 @@ def _make_files(
     return [*pictures.values(), table]
 
 
-def _show_table(runtime: AcquisitionRuntime, installation: Installation, seconds: float) -> None:
+def _show_table(
+    runtime: AcquisitionRuntime, installation: Installation, seconds: float, is_stopping: threading.Event
+) -> None:
     zone = site_zone(installation)
     is_terminal = sys.stdout.isatty()
     end_s = time.monotonic() + seconds
     while (left_s := end_s - time.monotonic()) > 0:
-        time.sleep(min(TABLE_S, left_s))
+        if is_stopping.wait(min(TABLE_S, left_s)):
+            return
         snapshot = runtime.latest()
         if snapshot is None:
             continue
         lines = [format_status(snapshot, zone), *format_table(installation, snapshot)]
         print(("\x1b[H\x1b[2J" if is_terminal else "") + "\n".join(lines), flush=True)
-    logger.info("live table shown for %.0f s until %s", seconds, local_time(SystemClock().now_ms(), zone))
 
 
 def format_table(installation: Installation, snapshot: SiteSnapshot) -> list[str]:
