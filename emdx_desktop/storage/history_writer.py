@@ -39,7 +39,8 @@ from emdx_desktop.storage.space import SPACE_NOTICE, space_notice, store_policy
 from emdx_desktop.storage.spool import Spool
 
 RUNNING_FILE_NAME = "writer.running"
-QUEUE_LIMIT = 1024
+QUEUE_LIMIT = 240
+"""Minutes; with 255 devices about 250 MB. What comes beyond goes to the spool file."""
 CHECKPOINT_S = 60.0
 REPLAY_S = 5.0
 REFUSED_ALARM_S = 60.0
@@ -164,7 +165,7 @@ class SqliteHistoryWriter:
         Raises:
             StorageFault: It takes longer.
         """
-        self._call(lambda: None, timeout_s)
+        self._call(self._replay_if_accepted, timeout_s)
 
     def maintain(self) -> None:
         """Replay, pack finished days, seal finished months, apply retention, checkpoint: now. Blocks."""
@@ -274,14 +275,13 @@ class SqliteHistoryWriter:
         if batch.minute_ms > self._clock.now_ms() + FUTURE_LIMIT_MS:
             self._quarantine(batch_to_bytes(batch), "it lies more than a day in the future")
             return
-        if len(self._spool):
-            # keep the order: what waits comes first
+        # minutes may be committed in any order, so what waits in the spool holds nothing up;
+        # while the database refuses, each try may cost the whole busy time-out: then only now and then
+        if not self._may_try() or not self._commit(batch):
             self._spool_or_queue(batch)
-            if self._clock.monotonic_s() >= self._next_replay_s:
-                self._replay()
-            return
-        if not self._commit(batch):
-            self._spool_or_queue(batch)
+
+    def _may_try(self) -> bool:
+        return self._refused_since_s is None or self._clock.monotonic_s() >= self._next_replay_s
 
     def _commit(self, batch: MinuteBatch) -> bool:
         """Commit a batch; False when the database refuses for now."""
@@ -339,6 +339,10 @@ class SqliteHistoryWriter:
             self._next_replay_s = self._clock.monotonic_s() + REPLAY_S
         else:
             self._board.clear("storage.spool")
+
+    def _replay_if_accepted(self) -> None:
+        if self._may_try():
+            self._replay()
 
     def _replay(self) -> None:
         """Commit what the spool keeps, oldest first, until the database refuses again."""
@@ -424,8 +428,7 @@ class SqliteHistoryWriter:
 
     def _keep_house(self) -> None:
         now_s = self._clock.monotonic_s()
-        if len(self._spool) and now_s >= self._next_replay_s:
-            self._next_replay_s = now_s + REPLAY_S
+        if len(self._spool) and not self._queue and self._may_try():
             self._replay()
         if now_s < self._next_checkpoint_s:
             return

@@ -79,7 +79,9 @@ def test_a_chunk_cut_short_or_in_another_place_is_found(
 @st.composite
 def hours(draw: st.DrawFn) -> HourRollups:
     count = draw(st.integers(0, 40))
-    starts = np.cumsum(np.array(draw(st.lists(st.sampled_from([30, 60, 120]), min_size=count, max_size=count)), np.int64))
+    starts = np.cumsum(
+        np.array(draw(st.lists(st.sampled_from([30, 60, 120]), min_size=count, max_size=count)), np.int64)
+    )
     lows = np.array(draw(st.lists(st.integers(-(2**40), 2**40), min_size=count, max_size=count)), np.int64)
     highs = lows + np.array(draw(st.lists(st.integers(0, 10**6), min_size=count, max_size=count)), np.int64)
     polls = np.array(draw(st.lists(st.integers(1, 4000), min_size=count, max_size=count)), np.int64)

@@ -79,6 +79,8 @@ def test_a_flipped_bit_costs_the_row_and_nothing_else(minute: DeviceMinute, data
     body = bytearray(rows[1][2])
     bit = data.draw(st.integers(0, 8 * len(body) - 1))
     body[bit // 8] ^= 1 << bit % 8
-    block, damaged = decode_rows(stored, [(rows[0][0], rows[0][2]), (rows[1][0], bytes(body)), (rows[2][0], rows[2][2])])
+    block, damaged = decode_rows(
+        stored, [(rows[0][0], rows[0][2]), (rows[1][0], bytes(body)), (rows[2][0], rows[2][2])]
+    )
     assert damaged == (whole[1],)
     assert np.array_equal(block.minutes, [1, 3])
