@@ -22,11 +22,14 @@ class ProfileCatalogue:
     problems: tuple[Problem, ...] = ()
 
     def find(self, model: str) -> DeviceProfile | None:
-        """The profile for a catalogue number ("0 146 68", blanks do not matter) or a profile id."""
+        """The profile for a catalogue number ("0 146 68", blanks do not matter) or a profile id.
+
+        Where two profiles claim a number, the one loaded later is taken: a person's own before ours.
+        """
         if model in self.profiles:
             return self.profiles[model]
         wanted = "".join(model.split()).casefold()
-        for profile in self.profiles.values():
+        for profile in reversed(tuple(self.profiles.values())):
             numbers = ("".join(number.split()).casefold() for number in profile.catalogue_numbers)
             if wanted == profile.id.casefold() or wanted in numbers:
                 return profile

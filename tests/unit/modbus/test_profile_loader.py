@@ -183,6 +183,14 @@ def test_an_unknown_model_finds_none() -> None:
     assert load_catalogue([DEVICES]).find("0 000 00") is None
 
 
+def test_of_two_profiles_for_one_number_the_own_one_is_taken(tmp_path: Path) -> None:
+    own = RIGHT.format(model="own").replace('model = "own"', 'model = "own"\ncatalogue_numbers = ["0 146 68"]')
+    write(tmp_path, "a-own", own)
+    profile = load_catalogue([DEVICES, tmp_path]).find("0 146 68")
+    assert profile is not None
+    assert profile.model == "own"
+
+
 def test_no_catalogue_number_is_claimed_twice() -> None:
     numbers = [
         number for profile in load_catalogue([DEVICES]).profiles.values() for number in profile.catalogue_numbers
