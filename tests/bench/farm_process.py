@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from measures import BenchError
 
@@ -26,7 +25,7 @@ def running_farm(**plan: object) -> Iterator[list[Link]]:
         BenchError: It did not start.
     """
     text = ",".join(f"{key}={value}" for key, value in plan.items())
-    command = [sys.executable, str(Path(__file__).with_name("farm.py")), "--farm", text]
+    command = [sys.executable, "-m", "emdx_desktop", "simulate", "--farm", text]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
