@@ -2,15 +2,9 @@
 
 import asyncio
 import json
-import os
-import select
-import signal
 import socket
 import subprocess
 import sys
-import termios
-import time
-import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +14,6 @@ from emdx_desktop.domain.errors import ConfigurationError
 from emdx_desktop.domain.installation import LinkScheme
 from emdx_desktop.simulator.bench_profile import bench_profile
 from emdx_desktop.simulator.farm import BenchStation, FarmPlan, parse_farm_plan, start_planned_farm
-from emdx_desktop.simulator.frames import build_rtu_frame
 
 START = """
 import argparse, sys
@@ -104,12 +97,12 @@ def test_bench_station_answers_its_registers_and_exceptions():
     assert station.answer(7, bytes.fromhex("04 0000 0001"), 0) == b"\x84\x01"
 
 
-@pytest.mark.parametrize("link", [LinkScheme.RTU_TCP, LinkScheme.ASCII_TCP, LinkScheme.RTU])
+@pytest.mark.parametrize("link", [LinkScheme.TCP, LinkScheme.RTU_TCP, LinkScheme.ASCII_TCP])
 def test_farm_started_in_this_process_leaves_nothing_open(link: LinkScheme):
     async def main() -> None:
         farm = await start_planned_farm(FarmPlan(lines=2, devices=3, dead=1, link=link))
         assert len(farm.links) == 2
-        assert len(farm.ports) == (0 if link is LinkScheme.RTU else 2)
+        assert len(farm.ports) == 2
         assert sorted(farm.lines[1].stations) == [1, 3]
         farm.faults.obey({"target": "line 2 unit 3", "fault": "rollover"})
         await farm.stop()
@@ -140,16 +133,6 @@ def test_farm_answers_obeys_and_ends_when_its_input_closes(start_simulate: Start
     assert errors == ""
 
 
-@pytest.mark.parametrize("link", ["rtu", "ascii", "ascii+tcp"])
-def test_farm_says_how_each_kind_of_line_is_reached(start_simulate: Starter, link: str):
-    process = start_simulate("--farm", f"devices=2,link={link}")
-    (where,) = read_message(process)["links"].values()
-    assert where.startswith(f"{link}://")
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors) == (0, "")
-
-
 def test_plan_with_a_mistake_ends_with_2_and_a_sentence(start_simulate: Starter):
     process = start_simulate("--farm", "lines=99")
     output, errors = process.communicate(timeout=20)
@@ -168,37 +151,6 @@ def test_farm_that_nobody_listens_to_ends_quietly(start_simulate: Starter):
     assert process.stderr is not None
     assert process.stderr.read() == ""
     process.stdin = process.stdout = None
-
-
-def test_building_goes_on_from_the_counters_it_is_given(start_simulate: Starter, tmp_path: Path):
-    state = tmp_path / "state.json"
-    minute = int(time.time()) // 60
-    # 5 000 m³ at this minute (in milli-units times seconds); all other meters have counted for two years
-    totals = {"volume_water": 5_000 * 3_600_000}
-    state.write_text(json.dumps({"Cold water": {"minute": minute, "totals": totals}}), encoding="utf-8")
-    process = start_simulate("--state", str(state), "--seed", "3")
-    ready = read_message(process)
-    assert list(ready["links"]) == ["GW1", "GW2", "PV", "COM1"]
-    assert ready["site"].count("[[device]]") == 16
-    client = os.open(ready["links"]["COM1"].removeprefix("rtu://"), os.O_RDWR | os.O_NOCTTY)
-    try:
-        tty.setraw(client)
-        attributes = termios.tcgetattr(client)
-        attributes[4] = attributes[5] = termios.B19200
-        termios.tcsetattr(client, termios.TCSANOW, attributes)
-        os.write(client, build_rtu_frame(1, bytes.fromhex("03 0000 0002")))
-        reply = b""
-        while len(reply) < 9:
-            assert select.select([client], [], [], 10)[0]
-            reply += os.read(client, 9)
-    finally:
-        os.close(client)
-    litres = int.from_bytes(reply[3:7], "big")
-    assert reply == build_rtu_frame(1, bytes((3, 4)) + litres.to_bytes(4, "big"))
-    assert 5_000_000 <= litres < 5_000_200
-    assert order(process, '{"target": "QF5 Paint oven", "fault": "silent"}') == {"done": True}
-    process.communicate(timeout=20)
-    assert process.returncode == 0
 
 
 def test_state_that_cannot_be_read_ends_with_2_and_a_sentence(start_simulate: Starter, tmp_path: Path):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import struct
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from emdx_desktop.domain.readings import Quality
 from emdx_desktop.domain.registers import GroupDecoder, RegisterBlock, auxiliary_values
 from emdx_desktop.domain.site_file import parse_site_file
 from emdx_desktop.modbus.profile_loader import load_catalogue
-from emdx_desktop.simulator import serial_port
+from emdx_desktop.simulator import server
 from emdx_desktop.simulator.building import DemoBuilding
+from emdx_desktop.simulator.line import SimulatedLine
+from emdx_desktop.simulator.open_line import OpenLine, open_line
 from emdx_desktop.simulator.server import SimulatedSite
 
 NOW_MS = int(datetime(2026, 7, 8, 11, 17, 42, tzinfo=UTC).timestamp() * 1000) + 421
@@ -118,7 +121,7 @@ def test_plant_opens_all_its_lines_and_closes_them(building: DemoBuilding):
         parsed = {name: parse_link(link) for name, link in links.items()}
         assert all(isinstance(link, Link) for link in parsed.values())
         assert parsed["GW1"].scheme is LinkScheme.TCP
-        assert parsed["COM1"].is_serial
+        assert parsed["COM1"].is_serial == (sys.platform != "win32")
         reader, writer = await asyncio.open_connection(parsed["PV"].host, parsed["PV"].port)
         writer.write(bytes.fromhex("0007 0000 0006 05 03 C350 0004"))
         assert await asyncio.wait_for(reader.readexactly(17), 10) == bytes.fromhex(
@@ -133,15 +136,20 @@ def test_plant_opens_all_its_lines_and_closes_them(building: DemoBuilding):
 
 
 def test_line_that_cannot_be_opened_leaves_none_open(building: DemoBuilding, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(serial_port.sys, "platform", "win32")
+    async def refuse(line: SimulatedLine, scheme: LinkScheme, *, timeout_ms: int) -> OpenLine:
+        if line.name == "COM1":
+            raise EnvironmentFault("no such thing here")
+        return await open_line(line, scheme, timeout_ms=timeout_ms)
+
+    monkeypatch.setattr(server, "open_line", refuse)
     site = SimulatedSite(building)
 
     async def main() -> None:
         with pytest.raises(EnvironmentFault):
             await site.start()
+        assert site.links == {}
 
     asyncio.run(main())
-    assert site.links == {}
 
 
 def test_state_file_with_a_mistake_is_named(tmp_path: Path):

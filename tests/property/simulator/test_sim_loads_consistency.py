@@ -260,3 +260,44 @@ def test_totals_to_start_from_are_two_years_like_the_week_before():
 
 def test_means_of_straight_minutes():
     assert list(compute_means(np.array([1.0, 3.0, 2.0]))) == [2.0, 2.5]
+
+
+def test_what_such_a_meter_does_not_measure_is_not_made_up():
+    ts_ms = FIRST_MS
+    moment = moment_of(BUILDING.devices["QF4 Machines"], ts_ms)
+    for quantity in (
+        "volume_flow_water",
+        "trip_value_demand",
+        "trip_value_max",
+        "harmonic_voltage_l9_h3",
+        "analog_input_1",
+    ):
+        assert moment.instant(quantity) is None
+    assert moment.counter("active_energy_import") is None  # it was given no total to go on from
+    assert source_of(BUILDING.devices["QF4 Machines"], ts_ms, "volume_gas").advance(ts_ms // 60_000 + 5).totals == {
+        "volume_gas": 0
+    }
+
+
+def test_a_source_that_is_up_to_date_has_nothing_to_count():
+    source = source_of(BUILDING.devices["QF4 Machines"], FIRST_MS, "active_energy_import")
+    assert source.advance(FIRST_MS // 60_000).totals == {"active_energy_import": 0}
+
+
+def test_any_moment_of_a_minute_can_be_asked_for_again():
+    for device in (BUILDING.devices["QF4 Machines"], BUILDING.devices["Cold water"]):
+        begin = FIRST_MS // 60_000
+        curves = device.model.measure(BUILDING.calendar.read(np.arange(begin, begin + 2)))
+        quantity = "active_power" if isinstance(device.model, ElectricalModel) else "volume_flow_water"
+        early = curves.at(0.25)
+        assert early.at(0.75).instants(quantity) == curves.at(0.75).instants(quantity)
+        assert np.array_equal(early.at(0.5).rates("operating_time"), curves.rates("operating_time"))
+
+
+def test_harmonics_follow_the_distortion():
+    moment = moment_of(BUILDING.devices["QF1 Lighting"], FIRST_MS + 10 * 3_600_000)
+    distortion = moment.instant("thd_current_l1")
+    odd = [moment.instant(f"harmonic_current_l1_h{order}") for order in (5, 11, 17, 49)]
+    assert odd == sorted(odd, reverse=True)
+    assert moment.instant("harmonic_current_l1_h4") < 0.05 * distortion
+    assert 0 < moment.instant("harmonic_voltage_l12_h5") < moment.instant("thd_voltage_l12")

@@ -11,6 +11,7 @@ import pytest
 
 from emdx_desktop.domain.errors import EnvironmentFault
 from emdx_desktop.domain.installation import LineSettings, Parity
+from emdx_desktop.simulator import serial_port
 from emdx_desktop.simulator.faults import FaultSwitches, InjectedFault
 from emdx_desktop.simulator.frames import Framing, Request, build_frame
 from emdx_desktop.simulator.line import SimulatedLine
@@ -143,3 +144,36 @@ def test_windows_is_told_that_it_has_no_pseudo_terminal(monkeypatch: pytest.Monk
             loop.run_until_complete(port.start())
     finally:
         loop.close()
+
+
+def test_unfinished_request_is_forgotten_after_a_silence(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(serial_port, "PATIENCE_S", 0.0)
+
+    async def steps(client: Client, faults: FaultSwitches, port: SerialPort) -> None:
+        frame = build_frame(Framing.RTU, Request(5, PDU), PDU)
+        # the same bytes would be a frame if the first half were kept
+        client.write(frame[:4])
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.read(1), 0.05)
+        client.write(frame[4:])
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.read(1), 0.05)
+        client.write(frame)
+        data, _ = await client.read(105)
+        assert len(data) == 105
+        assert port.line.transactions == 1
+
+    run(steps)
+
+
+def test_line_without_characters_writes_its_reply_at_once():
+    async def main() -> None:
+        port = SerialPort(SimulatedLine("COM", {5: Meter()}))
+        client = Client(await port.start(), termios.B9600)
+        client.write(build_frame(Framing.RTU, Request(5, PDU), PDU))
+        data, _ = await asyncio.wait_for(client.read(105), PATIENCE_S)
+        assert len(data) == 105
+        client.close()
+        await port.stop()
+
+    asyncio.run(main())
