@@ -9,6 +9,7 @@ from emdx_desktop.app.clock import SystemClock
 from emdx_desktop.attach.attached_supervision import AttachedSupervision
 from emdx_desktop.attach.door import find_door
 from emdx_desktop.attach.server import AttachServer
+from emdx_desktop.commands.collect import stop_on_signals
 from emdx_desktop.commands.site import hand_over
 from emdx_desktop.commands.site_folder import SiteFolder, require_folder
 from emdx_desktop.domain.errors import EnvironmentFault
@@ -49,8 +50,9 @@ def attach_if_owned(folder: SiteFolder) -> AttachedSupervision | None:
 
 def _run_attached(folder: SiteFolder, attached: AttachedSupervision) -> int:
     # Qt is loaded for a window only
-    from emdx_desktop.ui.application import WindowOptions, run_window
+    from emdx_desktop.ui.application import WindowOptions, make_application, run_window
 
+    stop_on_signals(make_application().quit)
     reader = SqliteHistoryReader(folder.path)
     try:
         options = WindowOptions(
@@ -65,8 +67,9 @@ def _run_attached(folder: SiteFolder, attached: AttachedSupervision) -> int:
 
 
 def _run_owner(folder: SiteFolder) -> int:
-    from emdx_desktop.ui.application import WindowOptions, run_window
+    from emdx_desktop.ui.application import WindowOptions, make_application, run_window
 
+    stop_on_signals(make_application().quit)
     writer = open_writer(folder.path, SystemClock(), purpose="the window")
     try:
         reader = SqliteHistoryReader(folder.path)
