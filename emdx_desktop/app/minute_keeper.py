@@ -41,6 +41,8 @@ class MinuteKeeper:
         self._folder = MinuteFolder()
         self._events: list[Event] = []
         self._minute_ms = _minute_of(clock.now_ms())
+        # a restart within a minute: its first part is on disk, and a minute has one value
+        self._is_minute_written = 0 < writer.last_saved_minute_ms() == self._minute_ms
         self._doubts_clock_until_s: float | None = None
         if clock.now_ms() < EARLIEST_PLAUSIBLE_MS:
             self._doubts_clock_until_s = float("inf")
@@ -117,11 +119,11 @@ class MinuteKeeper:
     def _submit(self) -> None:
         folded = self._folder.close(self._minute_ms)
         findings = self._counters.take_findings()
+        devices = () if self._is_minute_written else folded.devices
+        self._is_minute_written = False
         events = (*self._take_events(), *findings.events)
-        if folded.devices or folded.states or events or findings.epochs:
-            self._writer.submit(
-                MinuteBatch(self._minute_ms, folded.devices, folded.states, events, tuple(findings.epochs))
-            )
+        if devices or folded.states or events or findings.epochs:
+            self._writer.submit(MinuteBatch(self._minute_ms, devices, folded.states, events, tuple(findings.epochs)))
 
     def _take_events(self) -> tuple[Event, ...]:
         taken, self._events = tuple(self._events), []

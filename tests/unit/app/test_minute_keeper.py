@@ -261,3 +261,14 @@ def test_modulus_of_the_profile_is_used_also_when_the_supply_is_downstream() -> 
     assert desk.keeper.take(turned_poll) is turned_poll
     desk.keeper.stop()
     assert [event.kind for event in desk.writer.batches[0].events] == [EventKind.COUNTER_ROLLOVER] * 2
+
+
+def test_restart_within_a_minute_keeps_the_part_that_is_written() -> None:
+    desk = Desk()
+    desk.run_s(10)
+    desk.keeper.stop()
+    again = MinuteKeeper(desk.writer, desk.clock, ClockWatch(desk.clock), CounterBook())
+    desk.keeper = again
+    desk.run_s(120)
+    assert desk.minutes == [0, 1]
+    assert sum(len(batch.epochs) for batch in desk.writer.batches) == 2
