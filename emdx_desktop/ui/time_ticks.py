@@ -12,7 +12,7 @@ from emdx_desktop.domain.periods import HOUR_MS, Span, calendar_period, local_ti
 
 _MINUTES = (1, 2, 5, 10, 15, 30)
 _HOURS = (1, 2, 3, 6, 12)
-_DAYS = (1, 2, 7, 14)
+_DAYS = (1, 2, 3, 7, 14)
 _MONTHS = (1, 2, 3, 6, 12)
 DAY_MS = 24 * HOUR_MS
 
@@ -118,8 +118,9 @@ def _day_ticks(start_ms: int, end_ms: int, days: int, zone: tzinfo, locale: QLoc
     day = local_time(start_ms, zone).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0, fold=0)
     if days >= 7:
         day -= timedelta(days=day.weekday())
-    elif days == 2:
-        day -= timedelta(days=day.toordinal() % 2)
+    else:
+        # the same days of the calendar are marked however the picture is moved
+        day -= timedelta(days=day.toordinal() % days)
     for ts_ms in _dates(start_ms, end_ms, zone, day, lambda local: local + timedelta(days=days)):
         yield TimeTick(ts_ms, day_text(ts_ms, zone, locale))
 
@@ -157,7 +158,8 @@ def value_ticks(low: float, high: float, max_count: int = 6) -> list[float]:
 def value_step(length: float, max_count: int = 6) -> float:
     """The smallest 1-2-5 step that divides a length into `max_count` parts at most."""
     power = 10.0 ** int(f"{length / max_count:e}".split("e")[1])
-    return next((factor * power for factor in (1.0, 2.0, 5.0) if length / (factor * power) <= max_count), 10.0 * power)
+    room = max_count + 0.5
+    return next((factor * power for factor in (1.0, 2.0, 5.0) if length / (factor * power) <= room), 10.0 * power)
 
 
 def step_decimals(step: float) -> int:

@@ -306,7 +306,8 @@ class FakeReader:
         self.last_ms = NOW_MS - NOW_MS % MINUTE_MS
         self.calls: list[tuple[str, str]] = []
         # minutes in which device 1 did not answer: 03:10 to 03:42 local, this morning
-        self.gap = (NOW_MS - 11 * 3_600_000, NOW_MS - 11 * 3_600_000 + 32 * MINUTE_MS)
+        start_ms = self.last_ms - 10 * 3_600_000 - 27 * MINUTE_MS
+        self.gap = (start_ms, start_ms + 32 * MINUTE_MS)
 
     def _enter(self, call: str, quantity: str = "") -> None:
         self.calls.append((call, quantity))
