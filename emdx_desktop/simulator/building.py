@@ -20,8 +20,8 @@ from emdx_desktop.simulator.local_time import LocalCalendar
 from emdx_desktop.simulator.meters import ElectricalModel, FlowModel, Model
 
 ZONE = "Europe/Paris"
-UNDOCUMENTED_LATENCY_MS = 25
-"""For devices whose document promises no response time."""
+UNDOCUMENTED_LATENCY_MS = 10
+"""For devices whose document promises no response time; a quick one, as the prediction of a cycle knows of none."""
 
 MAIN = SupplyDef("Main panel", 710, 2.2)
 WORKSHOP = SupplyDef("Workshop panel", 720, 4.1)
