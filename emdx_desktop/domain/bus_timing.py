@@ -262,6 +262,10 @@ def _advise(
         )
     ideas.sort(key=lambda idea: idea[0])
     advice = [text for after_s, text in ideas if after_s < 0.97 * prediction.live_cycle_s]
+    if prediction.mean_cycle_s > READ_INTERVALS_S[Priority.MINUTE]:
+        advice.insert(
+            0, "The line needs longer than a minute for one cycle: minutes without a reading are to be expected."
+        )
     advice.append(
         f"A device that does not answer costs {prediction.dead_device_s:.1f} s each time it is asked "
         "(once in 45 s once it is known to be silent); switch off devices that are not there."

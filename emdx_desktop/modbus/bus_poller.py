@@ -38,7 +38,7 @@ from emdx_desktop.modbus.line_notices import LineNotices
 from emdx_desktop.modbus.line_statistics import RequestCounter
 from emdx_desktop.modbus.links import BusLink, make_link
 from emdx_desktop.modbus.planner import ReadBlock, plan_bus
-from emdx_desktop.modbus.requests import ReadRequest, protocol_fault
+from emdx_desktop.modbus.requests import NO_ANSWER, ReadRequest, protocol_fault
 
 PROBE_S = 45.0
 """Known-silent devices are asked this often; with the jitter below back within 60 s of recovering (I7)."""
@@ -63,6 +63,9 @@ SETTINGS_AGE_S = 60.0
 REPORT_S = 30.0
 SLOWEST_LOOK_S = 60.0
 TARGET_FAILURES_TO_RECONNECT = 3
+
+UNSPOILED = frozenset((Quality.GOOD, Quality.PENDING, Quality.SENTINEL))
+"""Qualities a device that answers everything may have."""
 
 ILLEGAL = (1, 2, 3)
 BUSY = (5, 6)
@@ -395,7 +398,7 @@ class ModbusBusPoller:
             if poll.last_live_s:
                 poll.period_s = now_s - poll.last_live_s
             poll.last_live_s = now_s
-        if any(quality not in (Quality.GOOD, Quality.PENDING, Quality.SENTINEL) for quality in readings.qualities):
+        if any(readings.qualities) and not set(readings.qualities) <= UNSPOILED:
             visit.partial = visit.partial or readings.detail
         self._hand_on(readings)
 
@@ -457,7 +460,7 @@ class ModbusBusPoller:
             )
             self._notices.show(f"path.{poll.id}", NoticeLevel.ALARM, detail)
         else:
-            cause = f"{place}: {fault}" if is_damaged else f"{place} does not answer"
+            cause = f"{place} does not answer" if str(fault) == NO_ANSWER else f"{place}: {fault}"
             detail = f"{cause}: its values are missing. Check its supply, its address and the wires of the line."
             self._notices.show(f"silent.{poll.id}", NoticeLevel.WARNING, detail)
         self._set_state(poll, DeviceState.SILENT, detail)

@@ -27,7 +27,7 @@ from emdx_desktop.domain.errors import LinkFault
 from emdx_desktop.domain.installation import LinkScheme, TransactionIdCheck
 from emdx_desktop.domain.readings import FaultKind
 from emdx_desktop.modbus.reply_guard import read_words
-from emdx_desktop.modbus.requests import EXCEPTION_MARK, ReadRequest, protocol_fault
+from emdx_desktop.modbus.requests import EXCEPTION_MARK, NO_ANSWER, ReadRequest, protocol_fault
 
 MAX_PENDING_BYTES = 4096
 """Most bytes kept while looking for a reply; more without one is a fault of the line, not patience."""
@@ -121,7 +121,7 @@ class Framing(ABC):
         return 1
 
     def _silence(self) -> str:
-        return "no answer came in time"
+        return NO_ANSWER
 
     def _next_tid(self) -> int:
         return 0
@@ -232,8 +232,11 @@ class AsciiFraming(Framing):
         return False
 
     def missing_bytes(self) -> int:
-        """What the right reply still lacks, or the shortest refusal."""
-        return max(1, 11 - len(self._buffer))
+        """The shortest refusal first; once the beginning of the right reply is seen, what it announces."""
+        request = self._request
+        head = b":%02X%02X%02X" % (request.unit_id, request.function_code, request.byte_count)
+        size = 11 + 2 * request.byte_count if self._buffer.startswith(head) else 11
+        return max(1, size - len(self._buffer))
 
     def _build(self, message: ModbusPDU) -> bytes:
         return self._framer.buildFrame(message)

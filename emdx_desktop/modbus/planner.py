@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from emdx_desktop.domain.bus_timing import BusPlan, PlannedRequest
 from emdx_desktop.domain.errors import Problem
@@ -70,9 +70,10 @@ class ReadBlock:
     function_code: int
     address: int
     count: int
-    items: tuple[PlanItem, ...]
-    groups: tuple[str, ...]
-    priority: Priority
+    # what tells reads apart stands above; a read is looked up several times a visit
+    items: tuple[PlanItem, ...] = field(hash=False)
+    groups: tuple[str, ...] = field(hash=False)
+    priority: Priority = field(hash=False)
 
     @property
     def end(self) -> int:

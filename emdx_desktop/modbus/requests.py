@@ -23,6 +23,9 @@ EXCEPTION_NAMES = {
 }
 """Modbus Application Protocol V1.1b3, section 7. Codes not listed are treated as a device failure."""
 
+NO_ANSWER = "no answer came in time"
+"""Message of a plain time-out."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:

@@ -131,6 +131,7 @@ def test_a_line_that_slower_groups_fill_never_gets_round() -> None:
     prediction = predict(make_gateway(line=LineSettings(1200)), equip(make_profile(points), range(1, 33)))
     assert prediction.mean_cycle_s == math.inf
     assert prediction.load_ratio == 1.0
+    assert "longer than a minute" in prediction.advice[0]
 
 
 def test_nothing_live_has_no_cycle() -> None:

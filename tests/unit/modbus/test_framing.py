@@ -132,7 +132,10 @@ def test_a_serial_port_is_told_how_many_bytes_to_wait_for() -> None:
     ascii_framing = AsciiFraming()
     start(ascii_framing)
     assert ascii_framing.missing_bytes() == 11
-    ascii_framing.feed(b":050306000399180052")
+    ascii_framing.feed(b":0503060003")
+    assert ascii_framing.missing_bytes() == 12  # 9918 0052, check sum, end of line
+    start(ascii_framing)
+    ascii_framing.feed(b"::0503060003")
     assert ascii_framing.missing_bytes() == 1
     assert MbapFraming(TransactionIdCheck.STRICT).missing_bytes() == 1
 
