@@ -135,15 +135,16 @@ class SqliteHistoryImporter:
         if not series.has_rollups:
             return
         starts = self._hour_starts(first, values.size)
-        good = slice(None) if is_good is None else is_good
-        kept = values[good]
-        hours = from_minutes(starts[good], kept, kept, kept, np.ones(kept.size, np.int64))
-        for month in dict.fromkeys(month_of_day(day) for day in range(days.start - 1, days.stop)):
+        for month in dict.fromkeys(month_of_day(day) for day in days):
             span = days_of_month(month)
-            part = hours.between(span.start * MINUTES_PER_DAY, span.stop * MINUTES_PER_DAY)
-            if part.starts.size:
-                pending = self._rollups.setdefault(month, {})
-                pending[series.id] = merge([pending[series.id], part]) if series.id in pending else part
+            low = max(0, span.start * MINUTES_PER_DAY - first)
+            high = min(values.size, span.stop * MINUTES_PER_DAY - first)
+            kept, hour_starts = values[low:high], starts[low:high]
+            if is_good is not None:
+                kept, hour_starts = kept[is_good[low:high]], hour_starts[is_good[low:high]]
+            hours = from_minutes(hour_starts, kept, kept, kept, np.ones(kept.size, np.int64))
+            pending = self._rollups.setdefault(month, {})
+            pending[series.id] = merge([pending[series.id], hours]) if series.id in pending else hours
 
     def _hour_starts(self, first: int, count: int) -> Ints:
         key = (first, count)
@@ -202,22 +203,42 @@ class SqliteHistoryImporter:
         self._connection.execute("COMMIT")
         with_live_days = set(self._sealer.months_with_live_days())
         sealed = {row[0] for row in self._connection.execute("SELECT month FROM sealed_month")}
-        for month in sorted({*chunks, *rollups}):
-            rows = chunks.get(month, {})
-            if self._is_finished(month) and month not in sealed and month not in with_live_days:
-                self._sealer.seal_new(
-                    month,
-                    sorted(rows.items()),
-                    ((id_, encode_rollups(id_, hours)) for id_, hours in sorted(rollups.get(month, {}).items())),
-                )
+        direct = {m for m in chunks if self._is_finished(m) and m not in sealed and m not in with_live_days}
+        for month in sorted(chunks):
+            rows = chunks[month]
+            if month in direct:
+                self._seal_directly(month, rows, rollups, direct)
             else:
-                self._fold_in(rows)
+                self._fold_in(month, rows, has_sealed_before=_month_before(month) in direct)
         self._begin()
+
+    def _seal_directly(
+        self, month: str, rows: dict[int, bytes], rollups: dict[str, dict[int, HourRollups]], direct: set[str]
+    ) -> None:
+        """Seal a month of which the folder held nothing.
+
+        Where local hours do not start with UTC hours, one reaches over the end of the month: it belongs
+        to the month it starts in, and the minutes of the other month add to it.
+        """
+        span = days_of_month(month)
+        first, end = span.start * MINUTES_PER_DAY, span.stop * MINUTES_PER_DAY
+        hours: dict[int, HourRollups] = {}
+        following = rollups.get(month_of_day(span.stop), {})
+        for series_id in {*rollups.get(month, {}), *following}:
+            parts = [part[series_id] for part in (rollups.get(month, {}), following) if series_id in part]
+            joined = merge(parts)
+            hours[series_id] = joined.between(first, end)
+            reaching_back = joined.between(0, first)
+            if reaching_back.starts.size and _month_before(month) not in direct:
+                with write_transaction(self._connection):
+                    add_rollups(self._connection, series_id, reaching_back)
+        encoded = ((id_, encode_rollups(id_, part)) for id_, part in sorted(hours.items()) if part.starts.size)
+        self._sealer.seal_new(month, sorted(rows.items()), encoded)
 
     def _is_finished(self, month: str) -> bool:
         return days_of_month(month).stop * DAY_MS <= self._clock.now_ms() - SEAL_GRACE_MS
 
-    def _fold_in(self, rows: dict[int, bytes]) -> None:
+    def _fold_in(self, month: str, rows: dict[int, bytes], has_sealed_before: bool) -> None:
         """Join packed days with what the folder holds of them; hours grow by the minutes that are new."""
         access = HistoryAccess(self._folder, _ignore_damage, self._connection)
         try:
@@ -227,13 +248,15 @@ class SqliteHistoryImporter:
                 for rowid, day in access.decoded(rows):
                     known.setdefault(rowid, []).append(day)
                 events: list[Event] = []
+                # an hour that starts in the month before was counted whole when that was sealed
+                skip_before = days_of_month(month).start * MINUTES_PER_DAY if has_sealed_before else 0
                 for rowid, body in sorted(rows.items()):
-                    self._fold_day(rowid, body, known.get(rowid, []), events)
+                    self._fold_day(rowid, body, known.get(rowid, []), events, skip_before)
                 insert_events(self._connection, events)
         finally:
             access.close()
 
-    def _fold_day(self, rowid: int, body: bytes, known: list[Day], events: list[Event]) -> None:
+    def _fold_day(self, rowid: int, body: bytes, known: list[Day], events: list[Event], skip_before: int) -> None:
         series = self._book.by_id(rowid & SERIES_MASK)
         utc_day = rowid >> 24
         new = decode_day(rowid, body)
@@ -259,12 +282,16 @@ class SqliteHistoryImporter:
             starts = self._hours.hour_starts(utc_day * MINUTES_PER_DAY + fresh)
             kept = values[fresh]
             hours = from_minutes(starts, kept, kept, kept, np.ones(kept.size, np.int64))
-            add_rollups(self._connection, series.id, hours)
+            add_rollups(self._connection, series.id, hours.between(skip_before, (utc_day + 1) * MINUTES_PER_DAY))
 
     def _seal_finished(self) -> None:
         for month in self._sealer.months_with_live_days():
             if self._is_finished(month):
                 self._sealer.seal(month)
+
+
+def _month_before(month: str) -> str:
+    return month_of_day(days_of_month(month).start - 1)
 
 
 def _ignore_damage(_key: str, _message: str) -> None:

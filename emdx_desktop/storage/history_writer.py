@@ -41,6 +41,8 @@ from emdx_desktop.storage.spool import Spool
 RUNNING_FILE_NAME = "writer.running"
 QUEUE_LIMIT = 240
 """Minutes; with 255 devices about 250 MB. What comes beyond goes to the spool file."""
+HELD_LIMIT = 1440
+"""Minutes kept in memory while the disk takes nothing at all."""
 CHECKPOINT_S = 60.0
 REPLAY_S = 5.0
 REFUSED_ALARM_S = 60.0
@@ -97,6 +99,8 @@ class SqliteHistoryWriter:
         self._spool = Spool(folder)
         self._condition = threading.Condition()
         self._queue: deque[MinuteBatch | _Job] = deque()
+        self._held: deque[MinuteBatch] = deque()  # what neither database nor spool takes
+        self._lost_minutes = 0
         self._is_closing = False
         self._last_saved_ms = 0
         self._refused_since_s: float | None = None
@@ -264,7 +268,11 @@ class SqliteHistoryWriter:
             self._check_thread.join()
         try:
             self._replay()
+            for batch in self._held:
+                self._spool.append(batch_to_bytes(batch))
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except StorageFault:
+            _log.exception("%d minute(s) could neither be saved nor spooled and are lost", len(self._held))
         except (*EnvironmentErrors, *DamageErrors):
             _log.warning("the log could not be folded in at the end; the next start does it", exc_info=True)
         self._connection.close()
@@ -301,7 +309,7 @@ class SqliteHistoryWriter:
             poison = MinuteBatch(batch.minute_ms, devices=(minute,))
             self._quarantine(batch_to_bytes(poison), reason)
         self._refused_since_s = None
-        if not len(self._spool):
+        if not len(self._spool) and not self._held:
             self._board.clear("storage.refused")
         self._last_saved_ms = max(self._last_saved_ms, batch.minute_ms)
         if self._on_saved is not None:
@@ -333,20 +341,41 @@ class SqliteHistoryWriter:
             self._spool.append(batch_to_bytes(batch))
         except StorageFault as fault:
             # the disk refuses everything: memory is all there is
-            self._board.post("storage.spool", NoticeLevel.ALARM, f"{fault} Minutes are kept in memory only.")
             with self._condition:
-                self._queue.append(batch)
-            self._next_replay_s = self._clock.monotonic_s() + REPLAY_S
-        else:
+                self._held.append(batch)
+                while len(self._held) > HELD_LIMIT:
+                    self._held.popleft()
+                    self._lost_minutes += 1
+                held, lost = len(self._held), self._lost_minutes
+            loss = f" {lost} minute(s) did not fit any more and are lost." if lost else ""
+            self._board.post(
+                "storage.spool",
+                NoticeLevel.ALARM,
+                f"{fault} The last {held} minute(s) are kept in memory only: do not switch off, free disk space.{loss}",
+            )
+
+    def _commit_held(self) -> bool:
+        """Commit what only memory keeps; False when the database refuses again."""
+        while self._held:
+            if not self._commit(self._held[0]):
+                return False
+            with self._condition:
+                self._held.popleft()
+        if not self._lost_minutes:
             self._board.clear("storage.spool")
+        return True
 
     def _replay_if_accepted(self) -> None:
         if self._may_try():
             self._replay()
 
     def _replay(self) -> None:
-        """Commit what the spool keeps, oldest first, until the database refuses again."""
+        """Commit what memory and the spool keep until the database refuses again."""
+        if not self._commit_held():
+            return
         if not len(self._spool):
+            if self._refused_since_s is None:
+                self._board.clear("storage.refused")
             return
         done = 0
         for record in self._spool.records():
@@ -428,7 +457,7 @@ class SqliteHistoryWriter:
 
     def _keep_house(self) -> None:
         now_s = self._clock.monotonic_s()
-        if len(self._spool) and not self._queue and self._may_try():
+        if (len(self._spool) or self._held) and not self._queue and self._may_try():
             self._replay()
         if now_s < self._next_checkpoint_s:
             return

@@ -447,3 +447,23 @@ def test_submitting_to_a_closed_writer_is_refused(tmp_path: Path, clock: FakeClo
         writer.submit(batch(START))
     with pytest.raises(StorageFault, match="closed"):
         writer.maintain()
+
+
+def test_when_the_spool_refuses_too_memory_keeps_the_minutes(tmp_path: Path, start: Opener, clock: FakeClock) -> None:
+    writer = start()
+    writer.submit(batch(START))
+    writer.wait_until_saved()
+    (tmp_path / "spool.bin").mkdir()  # nothing can be appended to a folder
+    holder = apsw.Connection(str(tmp_path / "live.db"))
+    holder.execute("BEGIN IMMEDIATE")
+    for minute in range(START + 1, START + 4):
+        writer.submit(batch(minute))
+    writer.wait_until_saved()
+    assert {notice.key for notice in writer.notices()} == {"storage.refused", "storage.spool"}
+    holder.execute("ROLLBACK")
+    holder.close()
+    clock.ms += 6_000
+    writer.wait_until_saved()
+    assert writer.notices() == ()
+    assert shown(tmp_path, 4) == expected(4)
+    (tmp_path / "spool.bin").rmdir()
