@@ -18,6 +18,7 @@ from emdx_desktop.ui.bridge import QueryPool, SnapshotRelay
 from emdx_desktop.ui.context import WindowContext
 from emdx_desktop.ui.main_window import MainWindow, SiteFileActions
 from emdx_desktop.ui.number_format import NumberFormat
+from emdx_desktop.ui.stall_watch import StallWatch
 from emdx_desktop.ui.theme import Theme, ThemeName
 
 SETTINGS_FILE = "window.ini"
@@ -104,6 +105,7 @@ class WindowSession:
             self.window.resize(*options.size_px)
         if options.page:
             self.window.show_page(options.page)
+        self.stalls = StallWatch(self.window)
         self.thread: AcquisitionThread | None = None
         if options.runtime is not None:
             self.thread = AcquisitionThread(options.runtime)
@@ -113,6 +115,7 @@ class WindowSession:
         """Show the window; acquisition begins once it is on the screen."""
         self.window.show()
         self.relay.start()
+        self.stalls.start()
         if self.thread is not None:
             QTimer.singleShot(0, self.thread, self.thread.start)
 

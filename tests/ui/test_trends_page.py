@@ -209,7 +209,7 @@ def test_the_cross_hair_in_a_gap_shows_no_value(qtbot, page, reader):
 
 
 def test_a_gap_has_its_reason_as_text(qtbot, page):
-    assert page.plot._panes[0].ground._gaps[0][2] == "QF0 Incomer: no answer, 32\u00a0min"
+    assert page.plot._panes[0].gap_names._gaps[0][2] == "QF0 Incomer: no answer, 32\u00a0min"
 
 
 def test_mouse_moves_the_cross_hair_once_a_frame(qtbot, page):

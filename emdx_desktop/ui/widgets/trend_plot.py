@@ -33,7 +33,8 @@ SETTLE_MS = 150
 MIN_VIEW_S = 300.0
 MAX_VIEW_S = 12 * 366 * 86_400.0
 BAND_ALPHA = 0.22
-MIN_NAMED_GAP_PX = 3
+MIN_NAMED_GAP_PX = 8
+GAP_NAME_PX = 20
 MAX_MOVING_BANDS = 2
 TITLE_PX = 18
 VALUE_TICK_ROOM_PX = 26
@@ -125,7 +126,7 @@ def _tick_count(height_px: float) -> int:
 
 
 class _Ground(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no annotations
-    """Behind the curves: grid lines, midnights, and the hatch of gaps with their reason."""
+    """Behind the curves: the hatch of gaps, grid lines, midnights."""
 
     def __init__(self, theme: Theme, time_axis: _TimeAxis, value_axis: _ValueAxis) -> None:
         super().__init__()
@@ -177,26 +178,65 @@ class _Ground(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no anno
     def _paint_gaps(
         self, painter: QPainter, px_of_x: Callable[[float], float], width_px: float, height_px: float
     ) -> None:
+        for start, end, _text in self._gaps:
+            left_px, right_px = max(0.0, px_of_x(start)), min(width_px, px_of_x(end))
+            if right_px > 0 and left_px < width_px:
+                painter.fillRect(QRectF(left_px, 0, max(right_px - left_px, 1.0), height_px), self._theme.hatch())
+
+
+class _GapNames(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no annotations
+    """Before the curves: why there are gaps, as far as there is room for words."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._gaps: list[tuple[float, float, str]] = []
+        self.setZValue(20)
+
+    def set_gaps(self, gaps: list[tuple[float, float, str]]) -> None:
+        """Start, end (epoch seconds) and reason of each gap, ascending."""
+        self._gaps = gaps
+        self.update()
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether there is anything to say."""
+        return bool(self._gaps)
+
+    def boundingRect(self) -> QRectF:
+        """All of the pane."""
+        return QRectF(self.viewRect())
+
+    def viewRangeChanged(self) -> None:
+        """The pane shows another range."""
+        self.prepareGeometryChange()
+
+    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        """One text a gap, none over another."""
+        box = self.getViewBox()
+        (x0, x1), _ = box.viewRange()
+        width_px = box.width()
+        if x1 <= x0:
+            return
+        painter.save()
+        _use_pixels(painter, box)
         font = QFont(painter.font())
         font.setPixelSize(TICK_PX)
         painter.setFont(font)
-        shown: list[tuple[float, float, str]] = []
-        for start, end, text in self._gaps:
-            left_px, right_px = max(0.0, px_of_x(start)), min(width_px, px_of_x(end))
-            if right_px > 0 and left_px < width_px:
-                right_px = max(right_px, left_px + 1)
-                shown.append((left_px, right_px, text))
-                painter.fillRect(QRectF(left_px, 0, right_px - left_px, height_px), self._theme.hatch())
         last_text_px = -1.0
-        for left_px, right_px, text in shown:
+        for start, end, text in self._gaps:
+            left_px = max(0.0, (start - x0) / (x1 - x0) * width_px)
+            right_px = min(width_px, (end - x0) / (x1 - x0) * width_px)
             text_px = painter.fontMetrics().horizontalAdvance(text)
             at_px = min(max(0.0, (left_px + right_px - text_px) / 2), max(0.0, width_px - text_px))
-            if text and right_px - left_px >= MIN_NAMED_GAP_PX and at_px > last_text_px:
-                room = QRectF(at_px - 3, 2, text_px + 6, 16)
-                painter.fillRect(room, self._theme.color("surface"))
-                painter.setPen(self._theme.color("ink3"))
-                painter.drawText(room, Qt.AlignmentFlag.AlignCenter, text)
-                last_text_px = at_px + text_px + 8
+            if right_px - left_px < MIN_NAMED_GAP_PX or at_px <= last_text_px:
+                continue
+            room = QRectF(at_px - 4, 2, text_px + 8, 16)
+            painter.fillRect(room, self._theme.color("surface"))
+            painter.setPen(self._theme.color("ink3"))
+            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, text)
+            last_text_px = at_px + text_px + 8
+        painter.restore()
 
 
 class _Band(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no annotations
@@ -328,7 +368,9 @@ class _Pane:
         self.time_axis.setStyle(showValues=is_last)
         self.time_axis.setHeight(22 if is_last else 4)
         self.ground = _Ground(plot.theme, self.time_axis, self.value_axis)
+        self.gap_names = _GapNames(plot.theme)
         self.box.addItem(self.ground, ignoreBounds=True)
+        self.box.addItem(self.gap_names, ignoreBounds=True)
         self.cross = pg.InfiniteLine(angle=90, movable=False)
         self.cross.setZValue(30)
         self.cross.hide()
@@ -458,7 +500,8 @@ class TrendPlot(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
             for plotted in curves
             for gap, text in zip(plotted.curve.gaps, plotted.gap_texts, strict=True)
         ]
-        pane.ground.set_gaps(sorted(gaps))
+        pane.ground.set_gaps(gaps)
+        pane.gap_names.set_gaps(sorted(gaps))
 
     def view(self) -> Period | None:
         """The range shown."""
@@ -504,7 +547,10 @@ class TrendPlot(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
             length = (high - low) or max(abs(high), 1.0) * 0.1
             step = value_step(length)
             bottom = np.floor(low / step) * step if low else 0.0
-            top = high + 0.06 * length
+            # what is said about gaps stands above the curves, not on them
+            head_px = GAP_NAME_PX if pane.gap_names.has_gaps else 0
+            height_px = max(4 * GAP_NAME_PX, pane.box.height())
+            top = high + max(0.06, head_px / (height_px - head_px)) * length
             pane.box.setYRange(bottom, max(top, bottom + step), padding=0)
 
     def _max_points(self) -> int:
@@ -663,6 +709,13 @@ class TrendPlot(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
         for pane in self._panes:
             pane.color(self.theme)
         self._update_lines()
+
+    def close(self) -> bool:
+        """The base class takes its scene apart here: nothing of it may be touched afterwards."""
+        self._frame_timer.stop()
+        self._settle_timer.stop()
+        self._panes = []
+        return bool(super().close())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Counted for measurements."""
