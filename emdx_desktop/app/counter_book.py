@@ -40,6 +40,7 @@ class CounterBook:
         self._moduli: dict[SeriesKey, int | None] = {}
         self._guards: dict[SeriesKey, CounterGuard] = {}
         self._layouts: dict[int, _GuardedLayout] = {}
+        self._newest_layouts: dict[tuple[DeviceId, str], int] = {}
         self._peak_power_w: dict[DeviceId, float] = {}
         self._findings = CounterFindings()
 
@@ -85,6 +86,9 @@ class CounterBook:
             if quantity(id_).kind is QuantityKind.COUNTER
         )
         power = next((layout.quantities.index(id_) for id_ in _POWER_QUANTITIES if id_ in layout.quantities), None)
+        place = (layout.device_id, layout.group)
+        self._layouts.pop(self._newest_layouts.get(place, 0), None)  # a line was restarted
+        self._newest_layouts[place] = id(layout)
         guarded = self._layouts[id(layout)] = _GuardedLayout(layout, guards, power)
         return guarded
 

@@ -87,6 +87,10 @@ class MinuteKeeper:
         """Learn the counters of these devices."""
         self._counters.equip(devices)
 
+    def expect_other_counters(self, device_id: DeviceId, reason: str) -> None:
+        """What the device counts changes its meaning: its counters start epochs of their own."""
+        self._counters.expect_new_meter(device_id, reason)
+
     def forget(self, device_ids: Iterable[DeviceId]) -> None:
         """These devices are not polled any more."""
         self._folder.forget(device_ids, self._clock.now_ms())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from emdx_desktop.app.clock_watch import ClockWatch
 from emdx_desktop.app.counter_book import CounterBook, SeriesKey
+from emdx_desktop.app.keep_awake import kept_awake
 from emdx_desktop.app.live_board import LiveBoard
 from emdx_desktop.app.minute_keeper import MinuteKeeper
 from emdx_desktop.app.polled_line import AcquisitionDesk, RestartBrake
@@ -82,6 +83,10 @@ class AcquisitionRuntime:
         self._hang_looks = hang_looks
         keeper = MinuteKeeper(writer, clock, ClockWatch(clock, boot_s), CounterBook(seeds))
         self._desk = AcquisitionDesk(clock, make_poller, LiveBoard(), keeper)
+        for number, problem in enumerate(catalogue.problems):
+            message = f"A device profile is broken - its models cannot be read - repair the file: {problem}"
+            notice = Notice(f"profile-{number}", NoticeLevel.WARNING, message, clock.now_ms())
+            self._desk.notices[notice.key] = notice
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._is_stopping = threading.Event()
         self._has_ended = False
@@ -138,11 +143,12 @@ class AcquisitionRuntime:
         keeper.record(Event(self._clock.now_ms(), EventKind.STARTED, "Acquisition started."))
         brake = RestartBrake()
         try:
-            while not self._is_stopping.is_set():
-                why = self._run_worker()
-                if not why:
-                    break
-                self._note_restart(why, brake.note(self._clock.monotonic_s()))
+            with kept_awake():
+                while not self._is_stopping.is_set():
+                    why = self._run_worker()
+                    if not why:
+                        break
+                    self._note_restart(why, brake.note(self._clock.monotonic_s()))
         finally:
             self._has_ended = True
             keeper.record(Event(self._clock.now_ms(), EventKind.STOPPED, "Acquisition stopped."))

@@ -14,7 +14,7 @@ from emdx_desktop.app.polling_scope import find_polling_scope
 from emdx_desktop.domain.catalogue import ProfileCatalogue
 from emdx_desktop.domain.errors import EnvironmentFault
 from emdx_desktop.domain.history import Event, EventKind, RetentionPolicy
-from emdx_desktop.domain.installation import Installation
+from emdx_desktop.domain.installation import Device, Installation
 from emdx_desktop.domain.ports import Command, HistoryWriter, ReadNow, ReplaceInstallation, SetRetention
 from emdx_desktop.domain.readings import DeviceId, Notice, NoticeLevel, SiteSnapshot
 from emdx_desktop.domain.site_difference import difference
@@ -178,6 +178,11 @@ class AcquisitionWorker:
                     data={"changes": len(sentences), "revision": stored.revision},
                 )
             )
+        known = {device.id: device for device in before.devices}
+        for device in stored.devices:
+            old = known.get(device.id)
+            if old is not None and _counts_otherwise(old, device):
+                desk.keeper.expect_other_counters(device.id, "installation changed")
         await self._apply(stored)
 
     async def _set_retention(self, policy: RetentionPolicy) -> None:
@@ -213,3 +218,13 @@ class AcquisitionWorker:
         self.installation = installation
         for line in started:
             line.start()
+
+
+def _counts_otherwise(old: Device, new: Device) -> bool:
+    """Another table of registers, another input, or import and export exchanged."""
+    return (old.profile_id, old.supply, old.position, old.sub_address) != (
+        new.profile_id,
+        new.supply,
+        new.position,
+        new.sub_address,
+    )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import FrameType
 from zoneinfo import ZoneInfo
@@ -114,7 +117,9 @@ class StatusPrinter:
                 self._print()
             self._print()
         except (OSError, ValueError):
-            return  # nobody reads standard output any more
+            # nobody reads standard output any more; what Python would still flush at exit goes nowhere
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _print(self) -> None:
         snapshot = self._port.latest()

@@ -21,9 +21,10 @@ from acquisition_fakes import (
 
 from emdx_desktop.app.polled_line import RestartBrake
 from emdx_desktop.app.runtime import AcquisitionRuntime
-from emdx_desktop.domain.errors import EnvironmentFault
-from emdx_desktop.domain.history import EventKind, RetentionPolicy
-from emdx_desktop.domain.installation import Installation
+from emdx_desktop.domain.catalogue import ProfileCatalogue
+from emdx_desktop.domain.errors import EnvironmentFault, Problem
+from emdx_desktop.domain.history import Event, EventKind, RetentionPolicy
+from emdx_desktop.domain.installation import Installation, SupplyDirection
 from emdx_desktop.domain.ports import ReadNow, ReplaceInstallation, SetRetention
 from emdx_desktop.domain.readings import (
     DeviceId,
@@ -345,6 +346,63 @@ def test_command_after_the_end_is_refused(start: Callable[..., Site]) -> None:
     site.stop()
     with pytest.raises(EnvironmentFault, match="has ended"):
         site.runtime.send(ReadNow(DeviceId(1)))
+
+
+def test_turned_supply_direction_starts_new_epochs(start: Callable[..., Site]) -> None:
+    site = start(make_installation(make_device(1)), tell_once)
+    site.wait(lambda s: s.devices and s.devices[DeviceId(1)].values)
+    turned = replace(make_device(1), supply=SupplyDirection.DOWNSTREAM)
+    site.runtime.send(ReplaceInstallation(make_installation(turned)))
+    site.wait(lambda s: s.installation_revision == 2)
+    site.stop()
+    epochs = [epoch.reason for batch in site.writer.batches for epoch in batch.epochs]
+    assert epochs == ["first reading", "installation changed"]
+
+
+def test_retention_that_cannot_be_stored_is_told(start: Callable[..., Site]) -> None:
+    def refuse(_policy: RetentionPolicy) -> None:
+        raise EnvironmentFault("The disk is full.")
+
+    site = start(make_installation(make_device(1)))
+    site.writer.set_retention = refuse  # type: ignore[method-assign]  # the storage refuses
+    site.runtime.send(SetRetention(RetentionPolicy(1)))
+    assert "The disk is full" in site.wait(lambda s: s.notices).notices[0].message
+
+
+def test_broken_profiles_are_told() -> None:
+    catalogue = ProfileCatalogue(CATALOGUE.profiles, (Problem("x.toml: point[3].words", "is missing."),))
+    runtime = AcquisitionRuntime(
+        make_installation(make_device(1)),
+        catalogue,
+        FakePollers(),
+        FakeWriter(),
+        FakeClock(),
+        beat_s=0.005,
+        look_s=0.01,
+    )
+    has_told = threading.Event()
+    runtime.subscribe(lambda snapshot: has_told.set() if "x.toml" in snapshot.notices[0].message else None)
+    thread = threading.Thread(target=runtime.run)
+    thread.start()
+    assert has_told.wait(WAIT_S)
+    runtime.stop()
+    thread.join(WAIT_S)
+
+
+def test_poller_that_was_stopped_is_not_heard_any_more(start: Callable[..., Site]) -> None:
+    site = start(make_installation(make_device(1)))
+    site.wait(lambda s: s.buses and s.buses[GatewayId(1)].is_connected)
+    listener = site.pollers.made[0].listener
+    site.stop()
+    listener.on_device_state(DeviceId(1), DeviceState.ANSWERING, "")
+    listener.on_notice(Notice("late", NoticeLevel.INFO, "x", T0))
+    listener.on_notice_cleared("late")
+    listener.on_event(Event(T0, EventKind.METER_SWAPPED, "x"))
+    site.pollers.made[0].tell(T0, 1.0, 1)
+    latest = site.runtime.latest()
+    assert latest is not None
+    assert latest.notices == ()
+    assert EventKind.METER_SWAPPED not in site.events()
 
 
 def test_who_left_hears_nothing_more(start: Callable[..., Site]) -> None:
