@@ -58,7 +58,7 @@ def _run_attached(folder: SiteFolder, attached: AttachedSupervision) -> int:
         options = WindowOptions(
             data_folder=folder.path,
             attached_to=attached.owner,
-            site_files=_site_files(folder, reader, attached, attached.owner),
+            site_files=make_site_file_actions(folder, reader, attached, attached.owner),
         )
         return run_window(attached, reader, folder.catalogue, options)
     finally:
@@ -80,7 +80,7 @@ def _run_owner(folder: SiteFolder) -> int:
                 options = WindowOptions(
                     data_folder=folder.path,
                     runtime=runtime,
-                    site_files=_site_files(folder, reader, runtime, "the window"),
+                    site_files=make_site_file_actions(folder, reader, runtime, "the window"),
                 )
                 return run_window(runtime, reader, folder.catalogue, options)
             finally:
@@ -91,7 +91,10 @@ def _run_owner(folder: SiteFolder) -> int:
         writer.close()
 
 
-def _site_files(folder: SiteFolder, reader: HistoryReader, port: SupervisionPort, owner: str) -> SiteFileActions:
+def make_site_file_actions(
+    folder: SiteFolder, reader: HistoryReader, port: SupervisionPort, owner: str
+) -> SiteFileActions:
+    """What the window may do with a site file: say what would change, and take it over."""
     from emdx_desktop.ui.main_window import SiteFileActions
 
     def describe(text: str) -> str:
