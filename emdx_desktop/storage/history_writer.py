@@ -447,6 +447,7 @@ class SqliteHistoryWriter:
             self._connection.execute(
                 "INSERT OR REPLACE INTO setting VALUES (?, ?)", (ZONE_KEY, installation.site.timezone)
             )
+        self._housekeeping.look_again()
         return stored
 
     def _store_policy(self, policy: RetentionPolicy) -> None:

@@ -13,6 +13,7 @@ from emdx_desktop.domain.readings import NoticeLevel
 from emdx_desktop.storage.connections import DamageErrors
 from emdx_desktop.storage.day_packing import DayPacker
 from emdx_desktop.storage.history_access import MINUTES_PER_DAY, HistoryAccess
+from emdx_desktop.storage.hour_rebuild import HourRebuilder
 from emdx_desktop.storage.minute_commit import MinuteCommitter
 from emdx_desktop.storage.month_sealing import MonthSealer
 from emdx_desktop.storage.months import days_of_month
@@ -46,6 +47,7 @@ class Housekeeping:
         self._board = board
         self._packer = DayPacker(connection, committer.book, self._open_access)
         self._sealer = MonthSealer(folder, connection, lambda: committer.book)
+        self._rebuilder = HourRebuilder(folder, connection, committer.book, self._sealer)
         self._next_late_s = clock.monotonic_s() + LATE_PACK_S
         self._night = -1
 
@@ -63,6 +65,7 @@ class Housekeeping:
         night = (self._clock.now_ms() - PACK_GRACE_MS) // DAY_MS
         if takes_late or night != self._night:
             self._next_late_s = now_s + LATE_PACK_S
+            self._rebuild_hours()
             self._seal()
         if night != self._night:
             self._retain()
@@ -71,12 +74,26 @@ class Housekeeping:
         else:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
+    def look_again(self) -> None:
+        """The zone may have changed: hours are compared at the next round."""
+        self._night = -1
+
     def run_now(self) -> None:
         """All of it, at once."""
         self._pack(takes_late=True)
+        self._rebuild_hours()
         self._seal()
         self._retain()
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _rebuild_hours(self) -> None:
+        rebuilt = self._rebuilder.run()
+        if rebuilt:
+            message = (
+                f"The hours of {', '.join(rebuilt)} were made anew, because the site's time zone or its rules changed."
+            )
+            now = self._clock.now_ms()
+            self._committer.commit(MinuteBatch(0, events=(Event(now, EventKind.STORAGE, message),)))
 
     def _pack(self, takes_late: bool) -> None:
         today = (self._clock.now_ms() - PACK_GRACE_MS) // DAY_MS

@@ -116,13 +116,14 @@ class LocalHours:
             starts.append(self.day_start(day))
         return starts
 
-    def same_hours(self, other: LocalHours, first_day: int, last_day: int) -> bool:
-        """Whether two zones cut the UTC days into the same hours. Whole hours apart is the same."""
-        return all(
-            [(edge, offset % 60) for edge, offset in _merged(self.day_segments(day))]
-            == [(edge, offset % 60) for edge, offset in _merged(other.day_segments(day))]
-            for day in range(first_day, last_day + 1)
-        )
+    def cuts(self, utc_days: range) -> str:
+        """Where the hours of these days are cut, as text to compare. Zones whole hours apart cut the same."""
+        found = [(self.day_segments(utc_days.start)[0][1]) % 60]
+        edges: list[tuple[int, int]] = []
+        for day in utc_days:
+            for edge, offset in _merged(self.day_segments(day))[1:]:
+                edges.append((edge, offset % 60))
+        return repr((found, edges))
 
 
 def _merged(segments: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:

@@ -158,6 +158,31 @@ class MonthSealer:
         with write_transaction(self._connection):
             self._catalogue(month, final, is_aged=False)
 
+    def replace_rollups(self, month: str, hours: dict[int, HourRollups]) -> None:
+        """Write a sealed month anew with other hours; its days stay as they are.
+
+        Raises:
+            StorageFault: It could not be written; nothing was changed.
+        """
+        old = self._old_file(month)
+        if old is None:
+            return
+        sealed = open_sealed(old)
+        try:
+            final = write_month_file(
+                self._folder,
+                month,
+                self._next_revision(month),
+                sealed.execute("SELECT id, body FROM chunk ORDER BY id"),
+                [(id_, encode_rollups(id_, part)) for id_, part in sorted(hours.items())],
+                self._settings(month, days_of_month(month), is_aged=False),
+            )
+        finally:
+            sealed.close()
+        with write_transaction(self._connection):
+            self._catalogue(month, final, is_aged=False)
+        _remove_old(old)
+
     def age(self, month: str) -> None:
         """Drop the minutes of instants of a sealed month; counters, read offsets and all hours stay.
 

@@ -326,3 +326,30 @@ def test_a_closed_reader_and_an_empty_folder_say_so(tmp_path: Path) -> None:
     reader.close()
     with pytest.raises(StorageFault, match="closed"):
         reader.load_events(0, 1)
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_another_time_zone_makes_the_hours_anew(
+    writer: SqliteHistoryWriter, reader: SqliteHistoryReader, clock: FakeClock, is_sealed: bool
+) -> None:
+    writer.replace_installation(installation("Europe/Paris"))
+    first = utc_ms(2026, 9, 30, 20) // MINUTE_MS
+    for minute in range(first, first + 480):  # over the end of a month, so that half an hour reaches into it
+        writer.submit(batch(minute))
+    writer.wait_until_saved()
+    clock.ms = utc_ms(2026, 11, 20) if is_sealed else utc_ms(2026, 10, 2, 0, 5)
+    writer.maintain()
+    whole = reader.load_rollup(D1, "active_power", 0, clock.ms, Resolution.HOUR)
+    assert set((whole.start_ms // MINUTE_MS % 60).tolist()) == {0}
+    writer.replace_installation(installation("Asia/Kolkata"))
+    writer.maintain()
+    half = reader.load_rollup(D1, "active_power", 0, clock.ms, Resolution.HOUR)
+    assert set((half.start_ms // MINUTE_MS % 60).tolist()) == {30}
+    assert half.minutes.sum() == 480
+    assert half.minutes.max() == 60
+    assert "made anew" in reader.load_events(0, clock.ms + 1)[-1].message
+    writer.replace_installation(installation("Europe/London"))
+    writer.maintain()
+    again = reader.load_rollup(D1, "active_power", 0, clock.ms, Resolution.HOUR)
+    assert again.start_ms.tolist() == whole.start_ms.tolist()
+    assert again.minutes.tolist() == whole.minutes.tolist()
