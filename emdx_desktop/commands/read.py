@@ -8,7 +8,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
 
 from emdx_desktop.app.clock import SystemClock
@@ -45,6 +45,9 @@ from emdx_desktop.storage.folder_lock import DataFolderLock
 
 FAILED_STATES = (DeviceState.SILENT, DeviceState.GATEWAY_DOWN, DeviceState.WAITING)
 MIN_PATIENCE_S = 10.0
+_INDEX_STEP = Decimal("0.000001")
+_DIGITS = 60
+"""More than 64 bits in any unit need."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -244,12 +247,13 @@ def _describe_value(id_: str, live: LiveValue, zone: ZoneInfo) -> dict[str, obje
 
 
 def exact_text(quantity_id: str, number: float) -> str:
-    """A number in its unit as decimal text: instants with the digits history keeps, others as they are."""
+    """A number in its unit as decimal text: instants with the digits history keeps, others as far as they tell."""
     definition = quantity(quantity_id)
-    if definition.kind is QuantityKind.INSTANT:
-        return f"{Decimal(repr(number)).quantize(Decimal(1).scaleb(definition.exponent)):f}"
-    decimal = Decimal(repr(number))
-    return f"{decimal.to_integral_value() if decimal == decimal.to_integral_value() else decimal:f}"
+    is_instant = definition.kind is QuantityKind.INSTANT
+    with localcontext(prec=_DIGITS):
+        step = Decimal(1).scaleb(definition.exponent) if is_instant else _INDEX_STEP
+        text = f"{Decimal(repr(number)).quantize(step):f}"
+    return text if is_instant else text.rstrip("0").rstrip(".")
 
 
 def format_device(device: Device, snapshot: DeviceSnapshot | None, zone: ZoneInfo) -> list[str]:
