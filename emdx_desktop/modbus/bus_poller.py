@@ -37,7 +37,7 @@ from emdx_desktop.modbus.line_health import LineHealth
 from emdx_desktop.modbus.line_notices import LineNotices
 from emdx_desktop.modbus.line_statistics import RequestCounter
 from emdx_desktop.modbus.links import BusLink, make_link
-from emdx_desktop.modbus.planner import ReadBlock, plan_bus
+from emdx_desktop.modbus.planner import ReadBlock, SharedPlans, needs_padding, plan_bus
 from emdx_desktop.modbus.requests import NO_ANSWER, ReadRequest, protocol_fault
 
 PROBE_S = 45.0
@@ -124,8 +124,9 @@ class ModbusBusPoller:
         active = [one for one in present if one.device.is_enabled and gateway.is_enabled]
         self._unreadable = [one for one in active if one.profile.is_simulation_only and not is_simulated]
         readable = [one for one in active if not one.profile.is_simulation_only or is_simulated]
+        plans = SharedPlans(is_padded=needs_padding(gateway))
         self._polls = [
-            make_device_poll(equipped, gateway, index, len(readable)) for index, equipped in enumerate(readable)
+            make_device_poll(equipped, gateway, plans, index, len(readable)) for index, equipped in enumerate(readable)
         ]
         self._by_id = {poll.id: poll for poll in self._polls}
         self._predicted_s = (

@@ -14,7 +14,7 @@ from emdx_desktop.domain.profiles import READ_INTERVALS_S, Priority
 from emdx_desktop.domain.readings import DeviceId, DeviceState, GroupReadings, Quality
 from emdx_desktop.domain.registers import GroupDecoder, RegisterBlock
 from emdx_desktop.modbus.line_statistics import RequestCounter
-from emdx_desktop.modbus.planner import ReadBlock, needs_padding
+from emdx_desktop.modbus.planner import ReadBlock, SharedPlans
 from emdx_desktop.modbus.refusal_search import DeviceReads
 
 FIRST_PHASE_S, LAST_PHASE_S = 2.0, 47.0
@@ -200,12 +200,15 @@ def failed_block(block: ReadBlock, quality: Quality, why: str) -> RegisterBlock:
     return RegisterBlock(block.unit_offset, block.function_code, block.address, None, quality, why)
 
 
-def make_device_poll(equipped: EquippedDevice, gateway: Gateway, index: int, total: int) -> DevicePoll:
+def make_device_poll(
+    equipped: EquippedDevice, gateway: Gateway, plans: SharedPlans, index: int, total: int
+) -> DevicePoll:
     """A device as the poller starts with it.
 
     Args:
         equipped: The device and its profile.
         gateway: Its line.
+        plans: Plans of the families on the line.
         index: Its place among the devices of the line, from 0: spreads slower groups over the minute.
         total: Devices of the line.
     """
@@ -230,6 +233,6 @@ def make_device_poll(equipped: EquippedDevice, gateway: Gateway, index: int, tot
     return DevicePoll(
         equipped=equipped,
         place=f"{device.name} (address {device.unit_id} on {gateway.name})",
-        reads=DeviceReads(profile, is_padded=needs_padding(gateway)),
+        reads=DeviceReads(profile, is_padded=plans.is_padded, plan=plans.of(profile)),
         groups=tuple(groups),
     )

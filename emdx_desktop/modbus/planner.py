@@ -141,12 +141,28 @@ def plan_device(profile: DeviceProfile, *, is_padded: bool, refusals: Refusals =
     return DevicePlan(tuple(blocks), tuple(refused), tuple(problems))
 
 
+class SharedPlans:
+    """Plans of the families on a line: devices of one family have the same plan, made once."""
+
+    def __init__(self, *, is_padded: bool) -> None:
+        self.is_padded = is_padded
+        self._plans: dict[int, tuple[DeviceProfile, DevicePlan]] = {}
+
+    def of(self, profile: DeviceProfile) -> DevicePlan:
+        """The plan of a family."""
+        # by identity: a profile cannot be hashed; it is kept beside its plan, so its id stays its own
+        if id(profile) not in self._plans:
+            self._plans[id(profile)] = profile, plan_device(profile, is_padded=self.is_padded)
+        return self._plans[id(profile)][1]
+
+
 def plan_bus(gateway: Gateway, devices: Sequence[EquippedDevice]) -> BusPlan:
     """The fewest reads that serve all groups of all devices of a line (`ports.BusPlanner`).
 
     Devices that are switched off or have no register table are not asked and not planned.
     """
     requests: list[PlannedRequest] = []
+    plans = SharedPlans(is_padded=needs_padding(gateway))
     for equipped in devices:
         device, profile = equipped.device, equipped.profile
         if not device.is_enabled or device.is_archived:
@@ -161,7 +177,7 @@ def plan_bus(gateway: Gateway, devices: Sequence[EquippedDevice]) -> BusPlan:
                 groups=block.groups,
                 priority=block.priority,
             )
-            for block in plan_device(profile, is_padded=needs_padding(gateway)).blocks
+            for block in plans.of(profile).blocks
         )
     return BusPlan(tuple(requests))
 

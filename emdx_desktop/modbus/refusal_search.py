@@ -50,13 +50,20 @@ class DeviceReads:
         blocks: Reads to be done now, the plan's or those on trial in their place.
     """
 
-    def __init__(self, profile: DeviceProfile, *, is_padded: bool) -> None:
+    def __init__(self, profile: DeviceProfile, *, is_padded: bool, plan: DevicePlan | None = None) -> None:
+        """Start with nothing refused.
+
+        Args:
+            profile: The device's registers.
+            is_padded: The link cannot tell a late reply by a transaction id.
+            plan: Its plan, where it was made already.
+        """
         self._profile = profile
         self._is_padded = is_padded
         self._refusals = Refusals()
         self._codes: dict[tuple[int, int, int], int] = {}
         self._trials: list[_Trial] = []
-        self.plan: DevicePlan = plan_device(profile, is_padded=is_padded)
+        self.plan: DevicePlan = plan or plan_device(profile, is_padded=is_padded)
         self.blocks: tuple[ReadBlock, ...] = self.plan.blocks
 
     @property
