@@ -150,4 +150,7 @@ def state_word(quantity_id: str, live: LiveValue) -> str:
         return translate("Words", "FAULT") if code else translate("Words", "none")
     if quantity_id.startswith(("input_", "output_")):
         return translate("Words", "closed") if code else translate("Words", "open")
+    if quantity_id.startswith("reactive_kind"):
+        words = (translate("Words", "neither"), translate("Words", "inductive"), translate("Words", "capacitive"))
+        return words[code] if 0 <= code < len(words) else translate("Words", "code {0}").format(code)
     return translate("Words", "code {0}").format(code)

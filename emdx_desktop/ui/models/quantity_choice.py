@@ -160,6 +160,8 @@ class QuantityChoiceModel(QAbstractItemModel):
             if index.column() == 1:
                 return display_unit(definition.unit).symbol
             return f"{quantity_name(definition)} {definition.symbol}"
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"{quantity_name(definition)} {definition.symbol}"
         if role == Qt.ItemDataRole.CheckStateRole and index.column() == 0:
             return Qt.CheckState.Checked if key in self._chosen else Qt.CheckState.Unchecked
         if role == MARK_ROLE and key in self._chosen:

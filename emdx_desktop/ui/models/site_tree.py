@@ -319,4 +319,9 @@ class SiteTreeModel(QAbstractItemModel):
 
     def _tooltip(self, node: _Node) -> str:
         detail = node.snapshot.detail if node.snapshot else node.bus.detail if node.bus else ""
-        return "\n".join(part for part in (self._sentence(node), node.hint, detail) if part)
+        caution = (
+            self.tr("Σ is the plain sum of the meters below: what one of them feeds to another counts twice.")
+            if node.device is None and node.power_text
+            else ""
+        )
+        return "\n".join(part for part in (self._sentence(node), node.hint, detail, caution) if part)

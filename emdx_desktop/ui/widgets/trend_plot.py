@@ -35,7 +35,7 @@ MAX_VIEW_S = 12 * 366 * 86_400.0
 BAND_ALPHA = 0.22
 MIN_NAMED_GAP_PX = 8
 GAP_NAME_PX = 20
-MAX_MOVING_BANDS = 2
+MAX_BANDS = 2
 TITLE_PX = 18
 VALUE_TICK_ROOM_PX = 26
 
@@ -339,7 +339,7 @@ class _Pane:
     costs 20 ms and outlives the window.
     """
 
-    def __init__(self, plot: TrendPlot, title: str, *, is_last: bool) -> None:
+    def __init__(self, plot: TrendPlot, title: str) -> None:
         self.title = title
         self.time_axis = _TimeAxis(plot.numbers, plot.zone)
         self.value_axis = _ValueAxis(plot.numbers)
@@ -365,8 +365,6 @@ class _Pane:
         for axis in (self.time_axis, self.value_axis):
             axis.linkToView(self.box)
             axis.setStyle(tickLength=0, tickTextOffset=6, tickFont=font)
-        self.time_axis.setStyle(showValues=is_last)
-        self.time_axis.setHeight(22 if is_last else 4)
         self.ground = _Ground(plot.theme, self.time_axis, self.value_axis)
         self.gap_names = _GapNames(plot.theme)
         self.box.addItem(self.ground, ignoreBounds=True)
@@ -376,6 +374,11 @@ class _Pane:
         self.cross.hide()
         self.box.addItem(self.cross, ignoreBounds=True)
         self.drawn: list[_Drawn] = []
+
+    def set_last(self, is_last: bool) -> None:
+        """Only the lowest pane has labels on its time axis."""
+        self.time_axis.setStyle(showValues=is_last)
+        self.time_axis.setHeight(22 if is_last else 4)
 
     def color(self, theme: Theme) -> None:
         """Take the colours of the theme."""
@@ -458,7 +461,7 @@ class TrendPlot(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
         shown = self.view()
         titles = list(dict.fromkeys(plotted.axis_title for plotted in curves))
         if titles != [pane.title for pane in self._panes]:
-            self._rebuild_panes(titles)
+            self._arrange_panes(titles)
         for pane in self._panes:
             self._fill_pane(pane, [plotted for plotted in curves if plotted.axis_title == pane.title])
         target = shown if is_view_kept and shown is not None else view
@@ -466,18 +469,23 @@ class TrendPlot(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
         self.fit_values()
         self._update_lines()
 
-    def _rebuild_panes(self, titles: list[str]) -> None:
-        self.ci.clear()
-        self._panes = []
+    def _arrange_panes(self, titles: list[str]) -> None:
+        """As many panes as titles. Panes are kept and named anew: making one takes 10 ms."""
+        while len(self._panes) > len(titles):
+            self.ci.removeItem(self._panes.pop().layout)
         for number, title in enumerate(titles):
-            pane = _Pane(self, title, is_last=number == len(titles) - 1)
-            self.ci.addItem(pane.layout, row=number, col=0)
+            if number == len(self._panes):
+                pane = _Pane(self, title)
+                self.ci.addItem(pane.layout, row=number, col=0)
+                if self._panes:
+                    pane.box.setXLink(self._panes[0].box)
+                else:
+                    pane.box.sigXRangeChanged.connect(self._on_view_box_x_range_changed)
+                self._panes.append(pane)
+            pane = self._panes[number]
+            pane.title = title
+            pane.set_last(number == len(titles) - 1)
             pane.color(self.theme)
-            if self._panes:
-                pane.box.setXLink(self._panes[0].box)
-            else:
-                pane.box.sigXRangeChanged.connect(self._on_view_box_x_range_changed)
-            self._panes.append(pane)
 
     def _fill_pane(self, pane: _Pane, curves: list[PlottedCurve]) -> None:
         while len(pane.drawn) > len(curves):
@@ -561,16 +569,17 @@ class TrendPlot(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
         if view is None:
             return
         start_s, end_s, max_points = view.start_ms / 1000, view.end_ms / 1000, self._max_points()
-        # a budget: bands of many curves are left out while a person drags, and come back at rest
-        has_bands = not self._is_moving or sum(len(pane.drawn) for pane in self._panes) <= MAX_MOVING_BANDS
         for pane in self._panes:
-            for drawn in pane.drawn:
+            # where many bands would lie over each other only the first is shown, and none while a person drags
+            count = len(pane.drawn)
+            band_count = count if count <= MAX_BANDS else 0 if self._is_moving else 1
+            for number, drawn in enumerate(pane.drawn):
                 curve = drawn.plotted.curve
                 piece = curve.envelope.slice(start_s, end_s, max_points)
                 is_whole = bool(np.isfinite(piece.mean).all())
                 drawn.line.setData(piece.x, piece.mean, connect="all" if is_whole else "finite")
                 drawn.point_count = len(piece.x)
-                has_band = has_bands and not (piece.is_raw and curve.low is curve.high)
+                has_band = number < band_count and not (piece.is_raw and curve.low is curve.high)
                 drawn.band.set_band(piece if has_band else None, self.theme.color(drawn.plotted.token, BAND_ALPHA))
 
     @property
