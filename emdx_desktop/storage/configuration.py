@@ -105,6 +105,7 @@ class DeviceRow(_Row):
     phase = TextField()
     supply = CharField()
     role = CharField()
+    fed_by = TextField()
     is_enabled = IntegerField()
     is_archived = IntegerField()
 
@@ -223,6 +224,7 @@ def _device(row: Any, zones: tuple[str, ...], scales: dict[str, Fraction]) -> De
         phase=row.phase,
         supply=SupplyDirection(row.supply),
         role=Role(row.role),
+        fed_by=row.fed_by,
         scales=scales,
         is_enabled=bool(row.is_enabled),
         is_archived=bool(row.is_archived),
@@ -327,6 +329,7 @@ def _device_row(position: int, device: Device) -> dict[str, object]:
         "phase": device.phase,
         "supply": device.supply.value,
         "role": device.role.value,
+        "fed_by": device.fed_by,
         "is_enabled": int(device.is_enabled),
         "is_archived": int(device.is_archived),
     }

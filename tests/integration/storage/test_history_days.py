@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,16 +17,34 @@ from emdx_desktop.domain.history import (
     MINUTE_MS,
     CounterEpoch,
     CountSeries,
+    DeviceMinute,
     Event,
     EventKind,
     MinuteBatch,
+    MinuteLayout,
     MinuteSeries,
     Resolution,
     RetentionPolicy,
     RollupSeries,
+    SeriesColumn,
     StateChange,
 )
-from emdx_desktop.domain.readings import DeviceId, Quality
+from emdx_desktop.domain.installation import (
+    Device,
+    Gateway,
+    Installation,
+    LineSettings,
+    Link,
+    LinkScheme,
+    Panel,
+    Parity,
+    Role,
+    Site,
+    SupplyDirection,
+    TransactionIdCheck,
+)
+from emdx_desktop.domain.quantities import QuantityKind
+from emdx_desktop.domain.readings import DeviceId, GatewayId, Quality
 from emdx_desktop.storage.history_reader import SqliteHistoryReader
 from emdx_desktop.storage.history_writer import SqliteHistoryWriter, open_writer
 
@@ -353,3 +372,166 @@ def test_another_time_zone_makes_the_hours_anew(
     again = reader.load_rollup(D1, "active_power", 0, clock.ms, Resolution.HOUR)
     assert again.start_ms.tolist() == whole.start_ms.tolist()
     assert again.minutes.tolist() == whole.minutes.tolist()
+
+
+def test_yesterday_is_packed_and_last_month_sealed_without_being_asked(
+    writer: SqliteHistoryWriter, reader: SqliteHistoryReader, clock: FakeClock, tmp_path: Path
+) -> None:
+    days = range(START, START + 5 * 1440, 1440)  # 29 September to 3 October, 20:00
+    for minute in days:
+        clock.ms = (minute + 1) * MINUTE_MS
+        writer.submit(batch(minute))
+        writer.wait_until_saved()
+    files = {file.name: file for file in reader.storage_report().files}
+    assert "history/2026-09.db" in files
+    series = reader.load_minutes(D1, "voltage_l1_n", START_MS, START_MS + 5 * DAY_MS)
+    assert series.values[::1440].tolist() == [voltage(m, 1) / 100 for m in days]
+    assert files["live.db-wal"].size_bytes < 1_000_000
+    assert writer.notices() == ()
+
+
+def test_a_month_of_an_older_revision_that_stayed_behind_is_removed(
+    writer: SqliteHistoryWriter, clock: FakeClock, tmp_path: Path
+) -> None:
+    writer.submit(batch(START))
+    writer.wait_until_saved()
+    clock.ms = utc_ms(2026, 11, 20)
+    writer.maintain()
+    old = tmp_path / "history" / "2026-09.db"
+    kept = old.read_bytes()
+    writer.submit(batch(START + 1))
+    writer.wait_until_saved()
+    writer.maintain()
+    writer.close()
+    old.write_bytes(kept)  # as if a reader had held it open on Windows
+    open_writer(tmp_path, clock).close()
+    assert [path.name for path in (tmp_path / "history").iterdir()] == ["2026-09.r1.db"]
+
+
+def test_a_quantity_whose_decimals_changed_reads_as_one(
+    writer: SqliteHistoryWriter, reader: SqliteHistoryReader, clock: FakeClock
+) -> None:
+    coarse = MinuteLayout(D1, (SeriesColumn("voltage_l1_n", QuantityKind.INSTANT, -1),))
+    fine = MinuteLayout(D1, (SeriesColumn("voltage_l1_n", QuantityKind.INSTANT, -2),))
+    for minute, layout, value in ((START, coarse, 2301), (START + 1, fine, 23057)):
+        row = DeviceMinute(layout, (value,), bytes(1), (1,), (value,), (value,), (value,))
+        writer.submit(MinuteBatch(minute * MINUTE_MS, (row,)))
+    writer.wait_until_saved()
+    for _round in range(2):
+        series = reader.load_minutes(D1, "voltage_l1_n", START_MS, START_MS + 2 * MINUTE_MS)
+        assert series.values.tolist() == [230.1, 230.57]
+        day = reader.load_device_day(D1, START_MS)["voltage_l1_n"]
+        assert np.nansum(day.values) == pytest.approx(460.67)
+        gaps = reader.load_gaps(D1, "voltage_l1_n", START_MS, START_MS + 2 * MINUTE_MS)
+        assert gaps == ()
+        clock.ms += 2 * DAY_MS
+        writer.maintain()
+
+
+def _with(minute: DeviceMinute, **changes: object) -> MinuteBatch:
+    return MinuteBatch(START_MS, (replace(minute, **changes),))  # type: ignore[arg-type]
+
+
+def test_a_minute_of_today_may_come_again(
+    writer: SqliteHistoryWriter, reader: SqliteHistoryReader, clock: FakeClock
+) -> None:
+    clock.ms = START_MS + 30 * MINUTE_MS
+    first = batch(START).devices[0]
+    nothing = (None,) * 4
+
+    def look() -> tuple[list[float], list[int], int]:
+        end = START_MS + MINUTE_MS
+        return (
+            reader.load_minutes(D1, "voltage_l1_n", START_MS, end).values.tolist(),
+            reader.load_counts(D1, "active_energy_import", START_MS, end).counts.tolist(),
+            int(reader.load_rollup(D1, "active_power", START_MS, end, Resolution.HOUR).polls.sum()),
+        )
+
+    silent = _with(
+        first, values=nothing, qualities=bytes([1] * 4), polls=(0,) * 4, lows=nothing, highs=nothing, sums=(0,) * 4
+    )
+    whole = ([voltage(START, 1) / 100], [count(START, 1)], POLLS)
+    writer.submit(silent)
+    writer.submit(batch(START, devices=(1,)))  # a good value takes the place of none
+    writer.wait_until_saved()
+    assert look() == whole
+    writer.submit(batch(START, devices=(1,)))
+    writer.submit(silent)  # and none takes the place of no value
+    writer.wait_until_saved()
+    assert look() == whole
+    assert reader.load_events(0, clock.ms) == ()
+    later = count(START, 1) + 3
+    writer.submit(_with(first, values=(voltage(START, 1) + 1, later, power(START, 1), offset_ms(START))))
+    writer.wait_until_saved()
+    assert look() == (whole[0], [later], POLLS)
+    assert {event.quantity for event in reader.load_events(0, clock.ms)} == {"voltage_l1_n", "active_energy_import"}
+
+
+def test_a_minute_of_today_may_come_in_parts_of_several_layouts(
+    writer: SqliteHistoryWriter, reader: SqliteHistoryReader, clock: FakeClock
+) -> None:
+    clock.ms = START_MS + 30 * MINUTE_MS
+    extra = MinuteLayout(D1, (SeriesColumn("frequency", QuantityKind.INSTANT, -3),))
+    writer.submit(batch(START, devices=(1,)))
+    writer.submit(
+        MinuteBatch(START_MS, (DeviceMinute(extra, (50012,), bytes(1), (2,), (50010,), (50014,), (100024,)),))
+    )
+    writer.wait_until_saved()
+    end = START_MS + MINUTE_MS
+    assert reader.load_minutes(D1, "frequency", START_MS, end).values.tolist() == [50.012]
+    assert reader.load_minutes(D1, "voltage_l1_n", START_MS, end).values.tolist() == [voltage(START, 1) / 100]
+    hour = reader.load_rollup(D1, "frequency", START_MS, end, Resolution.HOUR)
+    assert (hour.lows[0], hour.highs[0], hour.polls[0]) == (50.010, 50.014, 2)
+    assert hour.means[0] == pytest.approx(50.012)
+
+
+def test_a_whole_installation_comes_back(writer: SqliteHistoryWriter, reader: SqliteHistoryReader) -> None:
+    sent = Installation(
+        Site("Plant é", "Europe/Paris", "EUR", "north"),
+        (Panel("Main", "ground floor"), Panel("Roof")),
+        (
+            Gateway(
+                GatewayId(4),
+                "GW",
+                Link(LinkScheme.RTU_TCP, "10.0.0.1", 502),
+                "Main",
+                LineSettings(19200, Parity.EVEN, 1, 8),
+                1500,
+                5,
+                TransactionIdCheck.OFF,
+                False,
+                "behind the wall",
+            ),
+            Gateway(GatewayId(2), "Serial", Link(LinkScheme.RTU, serial_port="/dev/ttyUSB0")),
+        ),
+        (
+            Device(
+                DeviceId(9),
+                "QF1",
+                "GW",
+                "0 146 68",
+                "legrand-014668",
+                5,
+                sub_address=1,
+                description="d",
+                circuit="Light",
+                zones=("Floor 2", "Floor 1"),
+                position=3,
+                side="left",
+                phase="l1",
+                supply=SupplyDirection.DOWNSTREAM,
+                role=Role.PRODUCER,
+                scales={"active_power": Fraction(1, 3)},
+                is_enabled=False,
+            ),
+            Device(DeviceId(2), "QF2", "Serial", "x", "generic", 6),
+        ),
+        ("Light", "Power"),
+        ("Floor 1", "Floor 2"),
+    )
+    stored = writer.replace_installation(sent)
+    assert stored == replace(sent, revision=1)
+    assert reader.load_installation() == stored
+    shrunk = writer.replace_installation(replace(sent, devices=sent.devices[:1], gateways=sent.gateways[:1]))
+    assert shrunk.devices == (sent.devices[0], replace(sent.devices[1], is_archived=True))
+    assert reader.load_installation() == shrunk

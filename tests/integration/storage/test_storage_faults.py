@@ -467,3 +467,66 @@ def test_when_the_spool_refuses_too_memory_keeps_the_minutes(tmp_path: Path, sta
     assert writer.notices() == ()
     assert shown(tmp_path, 4) == expected(4)
     (tmp_path / "spool.bin").rmdir()
+
+
+def test_a_damaged_page_found_after_an_unclean_stop_sets_the_file_aside(
+    tmp_path: Path, start: Opener, clock: FakeClock
+) -> None:
+    first = start()
+    for minute in range(START, START + 60):
+        first.submit(batch(minute, devices=range(1, 9)))
+    first.wait_until_saved()
+    root = first._connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'tail'").get
+    first.close()
+    content = bytearray((tmp_path / "live.db").read_bytes())
+    content[(root - 1) * 16_384 : root * 16_384] = bytes(16_384)
+    (tmp_path / "live.db").write_bytes(content)
+    (tmp_path / "writer.running").touch()
+    second = start()
+    assert second._check_thread is not None
+    second._check_thread.join()
+    second.submit(batch(START + 60))
+    second.wait_until_saved()
+    assert len(list(tmp_path.glob("live.db.damaged-*"))) == 1
+    assert shown(tmp_path, 61)[60] == voltage(START + 60, 1) / 100
+
+
+def test_a_listener_that_fails_does_not_end_saving(tmp_path: Path, clock: FakeClock) -> None:
+    calls: list[int] = []
+
+    def listener(minute_ms: int) -> None:
+        calls.append(minute_ms)
+        if len(calls) == 1:
+            raise RuntimeError("bug")
+
+    writer = open_writer(tmp_path, clock, listener)
+    writer.submit(batch(START))
+    writer.submit(batch(START + 1))
+    writer.wait_until_saved()
+    assert "storage.bug" in [notice.key for notice in writer.notices()]
+    writer.close()
+    assert len(calls) == 2
+    assert shown(tmp_path, 2) == expected(2)
+
+
+def test_an_installation_is_refused_while_the_database_is(tmp_path: Path, start: Opener) -> None:
+    writer = start()
+    holder = apsw.Connection(str(tmp_path / "live.db"))
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageFault, match="nothing was changed"):
+        writer.replace_installation(installation("Europe/Paris"))
+    holder.close()
+    assert writer.replace_installation(installation("Europe/Paris")).revision == 1
+
+
+def test_a_flood_of_minutes_is_kept(tmp_path: Path, start: Opener) -> None:
+    writer = start()
+    gate = threading.Event()
+    future = threading.Thread(target=lambda: writer._call(gate.wait))
+    future.start()
+    for minute in range(START, START + 300):
+        writer.submit(batch(minute, devices=(1,)))
+    gate.set()
+    future.join()
+    writer.wait_until_saved()
+    assert shown(tmp_path, 300) == expected(300)
