@@ -25,8 +25,6 @@ from emdx_desktop.domain.readings import (
     DeviceId,
     DeviceState,
     FaultKind,
-    GroupReadings,
-    NoticeLevel,
     Quality,
     RequestStatistics,
 )
@@ -34,11 +32,12 @@ from emdx_desktop.domain.registers import RegisterBlock
 from emdx_desktop.modbus.device_identity import check_settings
 from emdx_desktop.modbus.device_poll import DevicePoll, GroupSchedule, failed_block, make_device_poll
 from emdx_desktop.modbus.line_health import LineHealth
-from emdx_desktop.modbus.line_notices import LineNotices
+from emdx_desktop.modbus.line_reports import LineReports
 from emdx_desktop.modbus.line_statistics import RequestCounter
 from emdx_desktop.modbus.links import BusLink, make_link
 from emdx_desktop.modbus.planner import ReadBlock, SharedPlans, needs_padding, plan_bus
-from emdx_desktop.modbus.requests import NO_ANSWER, ReadRequest, protocol_fault
+from emdx_desktop.modbus.requests import BUSY, ILLEGAL, PATH_UNAVAILABLE, TARGET_SILENT, ReadRequest, protocol_fault
+from emdx_desktop.modbus.visit import Visit, is_over
 
 PROBE_S = 45.0
 """Known-silent devices are asked this often; with the jitter below back within 60 s of recovering (I7)."""
@@ -56,8 +55,6 @@ passed since: until then a late reply of it could pass for the new one (C5 asks 
 FIRST_BACK_OFF_S, LAST_BACK_OFF_S = 1.0, 30.0
 SHORT_LIVES_TO_LIMIT = 3
 BUSY_WAIT_S = 1.0
-BUSY_NOTICE_S = 60.0
-TROUBLE_NOTICE_S = 600.0
 RECHECK_S = 86_400.0
 SETTINGS_AGE_S = 60.0
 REPORT_S = 30.0
@@ -66,10 +63,6 @@ TARGET_FAILURES_TO_RECONNECT = 3
 
 UNSPOILED = frozenset((Quality.GOOD, Quality.PENDING, Quality.SENTINEL))
 """Qualities a device that answers everything may have."""
-
-ILLEGAL = (1, 2, 3)
-BUSY = (5, 6)
-PATH_UNAVAILABLE, TARGET_SILENT = 10, 11
 
 CAUSES_SILENCE = (FaultKind.TIMEOUT, FaultKind.CRC, FaultKind.PROTOCOL, FaultKind.CLOSED)
 
@@ -117,7 +110,7 @@ class ModbusBusPoller:
         self._min_cycle_s = min_cycle_s
         self._link = link_factory(gateway)
         self._counter = RequestCounter()
-        self._notices = LineNotices(listener, clock)
+        self._reports = LineReports(gateway, listener, clock)
         self._health = LineHealth()
         present = [equipped for equipped in devices if not equipped.device.is_archived]
         self._idle = [one for one in present if not one.device.is_enabled or not gateway.is_enabled]
@@ -158,7 +151,7 @@ class ModbusBusPoller:
 
     async def run(self) -> None:
         """Poll until cancelled. Faults of the line never leave it."""
-        self._announce()
+        self._reports.announce(self._polls, self._idle, self._unreadable)
         if not self._polls:
             await asyncio.Event().wait()
         try:
@@ -298,7 +291,7 @@ class ModbusBusPoller:
     async def _visit(self, poll: DevicePoll, groups: tuple[GroupSchedule, ...], is_probe: bool) -> None:
         """Read the groups of a device and tell what came of it."""
         start_s = self._clock.monotonic_s()
-        visit = _Visit()
+        visit = Visit()
         if is_probe:
             poll.next_probe_s = start_s + PROBE_S + random.uniform(0, PROBE_JITTER_S)
             probe = min(poll.reads.blocks, key=lambda block: block.count, default=None)
@@ -319,11 +312,11 @@ class ModbusBusPoller:
         poll.retry_groups = ()
         self._settle(poll, visit, start_s, is_probe)
 
-    async def _recheck_refused(self, poll: DevicePoll, visit: _Visit, now_s: float) -> None:
+    async def _recheck_refused(self, poll: DevicePoll, visit: Visit, now_s: float) -> None:
         """C9: once a day, ask for what was refused; if any of it is answered now, forget all refusals."""
         poll.recheck_s = now_s + RECHECK_S
         for block in poll.reads.probe_blocks():
-            trial = _Visit()
+            trial = Visit()
             await self._read_block(poll, block, trial)
             if trial.is_silent:
                 visit.take_silence(trial)
@@ -332,7 +325,7 @@ class ModbusBusPoller:
                 poll.reads.forget_refusals()
                 return
 
-    async def _read_block(self, poll: DevicePoll, block: ReadBlock, visit: _Visit) -> None:
+    async def _read_block(self, poll: DevicePoll, block: ReadBlock, visit: Visit) -> None:
         """Read one block, repeated once where that may help (rule P5)."""
         for attempt in (1, 2):
             try:
@@ -352,11 +345,11 @@ class ModbusBusPoller:
     def _is_worth_repeating(self, poll: DevicePoll, fault: LinkFault) -> bool:
         if poll.is_dead or fault.kind is FaultKind.EXCEPTION:
             return False
-        if not self._link.has_reliable_tid and not _is_over(fault):
+        if not self._link.has_reliable_tid and not is_over(fault):
             return False  # the reply to the first attempt could pass for the second's
         return fault.kind is not FaultKind.TIMEOUT or poll.has_answered
 
-    def _take_fault(self, poll: DevicePoll, block: ReadBlock, visit: _Visit, fault: LinkFault) -> None:
+    def _take_fault(self, poll: DevicePoll, block: ReadBlock, visit: Visit, fault: LinkFault) -> None:
         code = fault.exception_code
         visit.answers[block] = failed_block(block, QUALITY_OF_FAULT[FaultKind(fault.kind)], f"{poll.name}: {fault}.")
         visit.ts_ms = self._clock.now_ms()
@@ -378,7 +371,7 @@ class ModbusBusPoller:
     def _tell_refusals(self, poll: DevicePoll) -> None:
         poll.recheck_s = self._clock.monotonic_s() + RECHECK_S if poll.reads.refused else math.inf
 
-    def _tell_group(self, poll: DevicePoll, group: GroupSchedule, visit: _Visit) -> None:
+    def _tell_group(self, poll: DevicePoll, group: GroupSchedule, visit: Visit) -> None:
         """Decode a group and hand it on."""
         now_s, now_ms = self._clock.monotonic_s(), self._clock.now_ms()
         quality, why = visit.excuse()
@@ -401,13 +394,9 @@ class ModbusBusPoller:
             poll.last_live_s = now_s
         if any(readings.qualities) and not set(readings.qualities) <= UNSPOILED:
             visit.partial = visit.partial or readings.detail
-        self._hand_on(readings)
+        self._reports.hand_on(readings)
 
-    def _hand_on(self, readings: GroupReadings) -> None:
-        if readings.layout.quantities:  # a group of settings only has nothing to tell
-            self._listener.on_readings(readings)
-
-    def _settle(self, poll: DevicePoll, visit: _Visit, start_s: float, is_probe: bool) -> None:
+    def _settle(self, poll: DevicePoll, visit: Visit, start_s: float, is_probe: bool) -> None:
         """The visit is over: state of the device, notices, when it is asked next."""
         now_s = self._clock.monotonic_s()
         if visit.is_silent and not visit.has_answer:
@@ -417,8 +406,6 @@ class ModbusBusPoller:
         poll.failed_visits = 0
         poll.target_failures = 0
         poll.is_dead = False
-        self._notices.clear(f"silent.{poll.id}")
-        self._notices.clear(f"path.{poll.id}")
         if was_dead:
             poll.want_settings(now_s, 0.0)
             poll.last_live_s = 0.0
@@ -428,17 +415,10 @@ class ModbusBusPoller:
             self._probe_free_s = now_s
         if visit.is_busy:
             poll.not_before_s = max(poll.not_before_s, now_s + BUSY_WAIT_S)
-        self._settle_trouble(poll, visit, now_s)
-        if poll.foreign_identity:
-            self._set_state(poll, DeviceState.UNREADABLE, poll.foreign_identity)
-        elif visit.partial or poll.reads.refused:
-            refused = poll.reads.refused_texts()
-            detail = visit.partial or f"{poll.name} refuses {'; '.join(refused[:3])}. The rest is read."
-            self._set_state(poll, DeviceState.PARTIAL, detail)
-        else:
-            self._set_state(poll, DeviceState.ANSWERING, "")
+        self._reports.tell_trouble(poll, visit, now_s)
+        self._reports.tell_answering(poll, visit)
 
-    def _settle_silent(self, poll: DevicePoll, visit: _Visit, now_s: float, start_s: float, is_probe: bool) -> None:
+    def _settle_silent(self, poll: DevicePoll, visit: Visit, now_s: float, start_s: float, is_probe: bool) -> None:
         fault = visit.fault
         assert fault is not None, "silence has a fault"
         poll.failed_visits += 1
@@ -453,41 +433,7 @@ class ModbusBusPoller:
         poll.next_report_s = now_s + REPORT_S
         if poll.failed_visits < VISITS_TO_DEAD and poll.state is not DeviceState.WAITING:
             return
-        place, line = poll.place, self._gateway.name
-        if fault.exception_code == PATH_UNAVAILABLE:
-            detail = (
-                f"{line} says that it has no way to {place}: its values are missing. "
-                "Check the line settings of the gateway."
-            )
-            self._notices.show(f"path.{poll.id}", NoticeLevel.ALARM, detail)
-        else:
-            cause = f"{place} does not answer" if str(fault) == NO_ANSWER else f"{place}: {fault}"
-            detail = f"{cause}: its values are missing. Check its supply, its address and the wires of the line."
-            self._notices.show(f"silent.{poll.id}", NoticeLevel.WARNING, detail)
-        self._set_state(poll, DeviceState.SILENT, detail)
-
-    def _settle_trouble(self, poll: DevicePoll, visit: _Visit, now_s: float) -> None:
-        """C10, C11: faults that pass by themselves are told when they do not."""
-        key = f"trouble.{poll.id}"
-        if not visit.has_passing_fault:
-            poll.trouble_s = None
-            self._notices.clear(key)
-            return
-        if poll.trouble_s is None:
-            poll.trouble_s = now_s
-        if now_s - poll.trouble_s >= (BUSY_NOTICE_S if visit.is_busy else TROUBLE_NOTICE_S):
-            minutes = int((now_s - poll.trouble_s) // 60)
-            self._notices.show(
-                key,
-                NoticeLevel.WARNING if minutes < 10 else NoticeLevel.ALARM,
-                f"{poll.place} has been answering {visit.fault} for a while: some of its values are missing. "
-                "Switch it off and on; if it stays, have it looked at.",
-            )
-
-    def _set_state(self, poll: DevicePoll, state: DeviceState, detail: str) -> None:
-        if (poll.state, poll.detail) != (state, detail):
-            poll.state, poll.detail = state, detail
-            self._listener.on_device_state(poll.id, state, detail)
+        self._reports.tell_silent(poll, fault)
 
     # --- one request -----------------------------------------------------------------------------------
 
@@ -552,7 +498,7 @@ class ModbusBusPoller:
         if self._is_down:
             self._is_down = False
             self._down_detail = ""
-            self._notices.clear(f"gateway.{self._gateway.id}")
+            self._reports.tell_reachable()
 
     async def _mend(self, poll: DevicePoll, unit_id: int, fault: LinkFault, start_s: float) -> None:
         """Bring the link into a state in which the next reply is the next reply (rules P2 to P4)."""
@@ -563,7 +509,8 @@ class ModbusBusPoller:
                 await link.close()
             return
         self._health.note_bad(kind, self._clock.monotonic_s())
-        self._tell_damage()
+        ratio = self._health.damage_ratio(self._clock.monotonic_s(), self._counter.snapshot().requests)
+        self._reports.tell_damage(ratio)
         if kind is FaultKind.CLOSED:
             await link.close()
             if not link.received_bytes:
@@ -573,7 +520,7 @@ class ModbusBusPoller:
         self._note_reachable()
         if not link.has_reliable_tid:
             # P3: nobody can tell a late reply from the right one, so it must not find anybody listening
-            if not _is_over(fault):
+            if not is_over(fault):
                 poll.not_before_s = max(poll.not_before_s, start_s + LATE_REPLY_TIMEOUTS * self._timeout_s)
             await link.quiet(max(self._timeout_s, MIN_QUIET_S))
         elif kind is FaultKind.PROTOCOL:
@@ -617,95 +564,23 @@ class ModbusBusPoller:
 
     def _report_line_down(self, fault: LinkFault) -> None:
         """Tell of the line once, of each device's minutes each time."""
-        name, link = self._gateway.name, self._gateway.link
-        if self._short_lives >= SHORT_LIVES_TO_LIMIT:
-            kind = FaultKind.CONNECTION_LIMIT
-            self._counter.note_fault(kind, str(fault), self._clock.now_ms())
-            detail = (
-                f"{name} ({link}) closes each connection at once: its connection limit seems to be reached, "
-                f"and no device behind it is read. Close other programs that use it, or switch it off and on."
-            )
-        else:
-            todo = "Check the cable and the name of the port." if link.is_serial else "Check its supply and network."
-            detail = f"{name} ({link}) cannot be reached ({fault}): no device behind it is read. {todo}"
+        is_limited = self._short_lives >= SHORT_LIVES_TO_LIMIT
+        if is_limited:
+            self._counter.note_fault(FaultKind.CONNECTION_LIMIT, str(fault), self._clock.now_ms())
         self._is_down = True
+        self._down_detail = self._reports.tell_down(fault, is_limited=is_limited)
         self._asked.clear()
-        if detail != self._down_detail:
-            self._down_detail = detail
-            self._notices.show(f"gateway.{self._gateway.id}", NoticeLevel.ALARM, detail)
         self._round.clear()
         self._round_due_s = 0.0
         self._is_round_of_live = False
-        now_ms = self._clock.now_ms()
         for poll in self._polls:
             poll.last_live_s = 0.0
-            for group in poll.groups:
-                if group.priority is not Priority.ONCE:
-                    self._hand_on(poll.decode(group, {}, now_ms, Quality.TIMEOUT, detail))
-            self._set_state(poll, DeviceState.GATEWAY_DOWN, detail)
+            self._reports.tell_missing(poll, self._down_detail)
+            self._reports.set_state(poll, DeviceState.GATEWAY_DOWN, self._down_detail)
 
     def _report_dead(self, now_s: float) -> None:
         """Minutes of a silent device say so, also between two probes."""
         for poll in self._polls:
             if poll.is_dead and now_s >= poll.next_report_s:
                 poll.next_report_s = now_s + REPORT_S
-                now_ms = self._clock.now_ms()
-                for group in poll.groups:
-                    if group.priority is not Priority.ONCE:
-                        self._hand_on(poll.decode(group, {}, now_ms, Quality.TIMEOUT, poll.detail))
-
-    def _tell_damage(self) -> None:
-        """C14: damaged replies now and then are ordinary; often means the line."""
-        ratio = self._health.damage_ratio(self._clock.monotonic_s(), self._counter.snapshot().requests)
-        key = f"damage.{self._gateway.id}"
-        if ratio is not None and ratio > 0.05:
-            self._notices.show(
-                key,
-                NoticeLevel.WARNING,
-                f"More than 5 % of the replies on {self._gateway.name} come damaged: values are missing now and "
-                "then. Check termination, shield and line settings, and that no second program asks on this line.",
-            )
-        elif ratio is not None:
-            self._notices.clear(key)
-
-    def _announce(self) -> None:
-        for equipped in self._idle:
-            self._listener.on_device_state(equipped.device.id, DeviceState.DISABLED, "Switched off in the site file.")
-        for equipped in self._unreadable:
-            self._listener.on_device_state(
-                equipped.device.id,
-                DeviceState.UNREADABLE,
-                f"The register table of {equipped.profile.model} is not public: {equipped.device.name} is not read. "
-                "Import its maker's register table.",
-            )
-        for poll in self._polls:
-            self._listener.on_device_state(poll.id, poll.state, "")
-
-
-def _is_over(fault: LinkFault) -> bool:
-    """Whether no reply to the failed request can come any more."""
-    return fault.kind is not FaultKind.TIMEOUT and fault.retryable
-
-
-class _Visit:
-    """What has come of one visit so far."""
-
-    def __init__(self) -> None:
-        self.answers: dict[ReadBlock, RegisterBlock] = {}
-        self.has_answer = False
-        self.is_silent = False
-        self.is_busy = False
-        self.has_passing_fault = False
-        self.partial = ""
-        self.fault: LinkFault | None = None
-        self.ts_ms = 0
-
-    def take_silence(self, other: _Visit) -> None:
-        """Another part of the same visit met silence."""
-        self.is_silent, self.fault, self.ts_ms = True, other.fault, other.ts_ms
-
-    def excuse(self) -> tuple[Quality, str]:
-        """Quality and reason for reads that were not done."""
-        if self.fault is None:
-            return Quality.TIMEOUT, "It was not asked."
-        return QUALITY_OF_FAULT[FaultKind(self.fault.kind)], f"It was not asked, because before {self.fault}."
+                self._reports.tell_missing(poll, poll.detail)

@@ -23,6 +23,10 @@ EXCEPTION_NAMES = {
 }
 """Modbus Application Protocol V1.1b3, section 7. Codes not listed are treated as a device failure."""
 
+ILLEGAL = (1, 2, 3)
+BUSY = (5, 6)
+PATH_UNAVAILABLE, TARGET_SILENT = 10, 11
+
 NO_ANSWER = "no answer came in time"
 """Message of a plain time-out."""
 
