@@ -15,8 +15,7 @@ from types import FrameType
 from zoneinfo import ZoneInfo
 
 from emdx_desktop.app.clock import SystemClock
-from emdx_desktop.attach.server import AttachServer
-from emdx_desktop.commands.site_folder import open_site_folder, require_devices, site_zone
+from emdx_desktop.commands.site_folder import open_site_folder, opened_to_others, require_devices, site_zone
 from emdx_desktop.domain.ports import SupervisionPort
 from emdx_desktop.domain.readings import DeviceState, NoticeLevel, SiteSnapshot
 from emdx_desktop.storage.history_reader import SqliteHistoryReader
@@ -52,21 +51,20 @@ def run(args: argparse.Namespace) -> int:
             runtime = folder.make_runtime(installation, writer, reader)
         finally:
             reader.close()
-        server = AttachServer(runtime, folder.path, "collect")
         status = StatusPrinter(runtime, site_zone(installation), as_json=args.json)
         stop_on_signals(runtime.stop)
         timer = threading.Timer(args.seconds, runtime.stop) if args.seconds else None
-        try:
-            status.start()
-            if timer is not None:
-                timer.daemon = True
-                timer.start()
-            runtime.run()
-        finally:
-            if timer is not None:
-                timer.cancel()
-            status.stop()
-            server.close()
+        with opened_to_others(runtime, folder, "collect"):
+            try:
+                status.start()
+                if timer is not None:
+                    timer.daemon = True
+                    timer.start()
+                runtime.run()
+            finally:
+                if timer is not None:
+                    timer.cancel()
+                status.stop()
     finally:
         writer.close()
     return 0

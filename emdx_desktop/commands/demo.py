@@ -18,13 +18,19 @@ from pathlib import Path
 from emdx_desktop.app.clock import SystemClock
 from emdx_desktop.app.paths import default_data_folder
 from emdx_desktop.app.runtime import AcquisitionRuntime
-from emdx_desktop.attach.server import AttachServer
 from emdx_desktop.commands import window
 from emdx_desktop.commands.collect import ANSWERING, format_status, stop_on_signals
 from emdx_desktop.commands.history import export_history
 from emdx_desktop.commands.read import exact_text
 from emdx_desktop.commands.screenshot import save_picture
-from emdx_desktop.commands.site_folder import DEMO_MARK, SiteFolder, open_site_folder, require_folder, site_zone
+from emdx_desktop.commands.site_folder import (
+    DEMO_MARK,
+    SiteFolder,
+    open_site_folder,
+    opened_to_others,
+    require_folder,
+    site_zone,
+)
 from emdx_desktop.domain.errors import ConfigurationError, EnvironmentFault, Problem
 from emdx_desktop.domain.history import MINUTE_MS, CounterEpoch
 from emdx_desktop.domain.installation import Installation
@@ -249,16 +255,15 @@ def _run_without_screen(folder: SiteFolder, seconds: float) -> int:
         try:
             installation = folder.load_installation()
             runtime = folder.make_runtime(installation, writer, reader)
-            server = AttachServer(runtime, folder.path, "the demo")
             thread = threading.Thread(target=runtime.run, name="acquisition")
-            thread.start()
-            try:
-                _show_table(runtime, installation, seconds, is_stopping)
-                made = _make_files(folder, installation, runtime, reader, writer)
-            finally:
-                runtime.stop()
-                thread.join()
-                server.close()
+            with opened_to_others(runtime, folder, "the demo"):
+                thread.start()
+                try:
+                    _show_table(runtime, installation, seconds, is_stopping)
+                    made = _make_files(folder, installation, runtime, reader, writer)
+                finally:
+                    runtime.stop()
+                    thread.join()
         finally:
             reader.close()
     finally:

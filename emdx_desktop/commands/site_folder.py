@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,13 @@ from emdx_desktop.app.clock import SystemClock, since_boot_s
 from emdx_desktop.app.counter_book import SeriesKey
 from emdx_desktop.app.paths import resource_folder
 from emdx_desktop.app.runtime import AcquisitionRuntime
+from emdx_desktop.attach.server import AttachServer
 from emdx_desktop.domain.catalogue import ProfileCatalogue
 from emdx_desktop.domain.counters import CounterSeed
 from emdx_desktop.domain.errors import ConfigurationError, EnvironmentFault, Problem
 from emdx_desktop.domain.history import MINUTE_MS
 from emdx_desktop.domain.installation import Device, Installation
-from emdx_desktop.domain.ports import BusPollerFactory, HistoryReader, HistoryWriter
+from emdx_desktop.domain.ports import BusPollerFactory, HistoryReader, HistoryWriter, SupervisionPort
 from emdx_desktop.domain.quantities import READ_OFFSET_PREFIX, QuantityKind
 from emdx_desktop.modbus.bus_poller import ModbusBusPoller
 from emdx_desktop.modbus.profile_loader import load_catalogue
@@ -91,6 +93,21 @@ class SiteFolder:
             boot_s=since_boot_s,
             polls_simulated_profiles=self.is_demo,
         )
+
+
+@contextlib.contextmanager
+def opened_to_others(port: SupervisionPort, folder: SiteFolder, purpose: str) -> Iterator[None]:
+    """Let other programs attach while the block runs; acquisition goes on where that is not possible."""
+    try:
+        server = AttachServer(port, folder.path, purpose)
+    except EnvironmentFault as fault:
+        logger.warning("%s", fault)
+        yield
+        return
+    try:
+        yield
+    finally:
+        server.close()
 
 
 def open_site_folder(path: Path) -> SiteFolder:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from emdx_desktop.app.clock import SystemClock
 from emdx_desktop.attach.attached_supervision import AttachedSupervision
 from emdx_desktop.attach.door import find_door
-from emdx_desktop.attach.server import AttachServer
 from emdx_desktop.commands.collect import stop_on_signals
 from emdx_desktop.commands.site import hand_over
-from emdx_desktop.commands.site_folder import SiteFolder, require_folder
+from emdx_desktop.commands.site_folder import SiteFolder, opened_to_others, require_folder
 from emdx_desktop.domain.errors import EnvironmentFault
 from emdx_desktop.domain.installation import Installation, Site
 from emdx_desktop.domain.ports import HistoryReader, SupervisionPort
@@ -75,16 +74,13 @@ def _run_owner(folder: SiteFolder) -> int:
         reader = SqliteHistoryReader(folder.path)
         try:
             runtime = folder.make_runtime(reader.load_installation() or EMPTY_SITE, writer, reader)
-            server = AttachServer(runtime, folder.path, "the window")
-            try:
+            with opened_to_others(runtime, folder, "the window"):
                 options = WindowOptions(
                     data_folder=folder.path,
                     runtime=runtime,
                     site_files=make_site_file_actions(folder, reader, runtime, "the window"),
                 )
                 return run_window(runtime, reader, folder.catalogue, options)
-            finally:
-                server.close()
         finally:
             reader.close()
     finally:
