@@ -137,6 +137,7 @@ class Device:
         sub_address: Second half of `2-1` (CX³ behind an interface), None otherwise.
         scales: Entered by a person for points whose scale is unknown: point key -> base units per count.
         is_archived: Missing in the last site file: kept with its history, not polled.
+        fed_by: Name of the meter upstream that measures this one too; sums count the power once.
     """
 
     id: DeviceId
@@ -157,6 +158,7 @@ class Device:
     scales: Mapping[str, Fraction] = field(default_factory=dict)
     is_enabled: bool = True
     is_archived: bool = False
+    fed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ _DEVICE_FIELDS = (
     "phase",
     "supply",
     "role",
+    "fed_by",
     "scales",
     "is_enabled",
     "description",

@@ -21,6 +21,7 @@ from emdx_desktop.domain.checked_table import (
     nearest,
 )
 from emdx_desktop.domain.errors import ConfigurationError, Problem
+from emdx_desktop.domain.feeders import is_in_circle
 from emdx_desktop.domain.installation import (
     BAUD_RATES,
     Device,
@@ -76,6 +77,7 @@ _DEVICE_KEYS = (
     "phase",
     "supply",
     "role",
+    "fed_by",
     "scales",
     "enabled",
     "description",
@@ -263,6 +265,7 @@ class _SiteFileParser:
         parsed = [self._parse_device(table, gateways) for table in tables]
         devices = [device for device, _ in parsed]
         self._refuse_doubles("device", [device.name for device in devices])
+        self._refuse_wrong_feeders(tables, devices)
         self._refuse_shared_addresses(tables, parsed)
         known = self._previous.devices if self._previous else ()
         # a device of today comes before an archived one of the same name
@@ -298,6 +301,7 @@ class _SiteFileParser:
             phase=table.text("phase"),
             supply=table.choice("supply", SupplyDirection.UPSTREAM),
             role=table.choice("role", Role.CONSUMER),
+            fed_by=table.text("fed_by"),
             scales=self._parse_scales(table, profile),
             is_enabled=table.flag("enabled", True),
         )
@@ -381,6 +385,18 @@ class _SiteFileParser:
             if clash is not None:
                 hint = " Give each its own position or module." if clash.profile_id == device.profile_id else ""
                 table.report("unit_id", f'{shared} on line "{device.gateway}" belongs to "{clash.name}" already.{hint}')
+
+    def _refuse_wrong_feeders(self, tables: list[CheckedTable], devices: list[Device]) -> None:
+        names = {device.name for device in devices}
+        feeders = {device.name: device.fed_by for device in devices if device.fed_by}
+        for table, device in zip(tables, devices, strict=True):
+            if not device.fed_by:
+                continue
+            if device.fed_by not in names:
+                hint = nearest(device.fed_by, names - {device.name})
+                table.report("fed_by", f'"{device.fed_by}" is not one of the devices.{hint}')
+            elif is_in_circle(device.name, feeders):
+                table.report("fed_by", f'"{device.name}" would feed itself; name the meter upstream of it.')
 
     # --- identity ----------------------------------------------------------------------------------
 

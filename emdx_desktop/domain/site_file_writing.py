@@ -81,6 +81,7 @@ def _device_block(device: Device) -> str:
         _text("phase", device.phase, is_optional=True),
         f'supply = "{device.supply}"' if device.supply is not SupplyDirection.UPSTREAM else "",
         f'role = "{device.role}"' if device.role is not Role.CONSUMER else "",
+        _text("fed_by", device.fed_by, is_optional=True),
         f"scales = {{ {scales} }}" if scales else "",
         "" if device.is_enabled else "enabled = false",
         _text("description", device.description, is_optional=True),

@@ -27,6 +27,7 @@ MAIN = SupplyDef("Main panel", 710, 2.2)
 WORKSHOP = SupplyDef("Workshop panel", 720, 4.1)
 ROOF = SupplyDef("Roof and car park", 730, 1.4)
 UTILITIES = "Water, gas"
+INCOMER = "QF0 Incomer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,11 @@ class DemoDevice:
     texts: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, Fraction] = field(default_factory=dict)
 
+    @property
+    def is_branch(self) -> bool:
+        """The incomer measures its power too."""
+        return isinstance(self.model, ElectricalModel) and self.name != INCOMER
+
 
 def _loads() -> dict[str, LoadDef]:
     even = (0.34, 0.33, 0.33)
@@ -117,7 +123,7 @@ def _devices(lines: Mapping[str, DemoLine]) -> tuple[DemoDevice, ...]:
     incomer = ElectricalModel(loads["incomer"], MAIN, branches)
     countis = {"extended_name": "COUNTIS E27", "vendor_name": "SOCOMEC", "product_name": "COUNTIS"}
     return (
-        DemoDevice("QF0 Incomer", main, "4 120 45", 1, incomer, "Incomer", ("Site",), "both", transformer(80)),
+        DemoDevice(INCOMER, main, "4 120 45", 1, incomer, "Incomer", ("Site",), "both", transformer(80)),
         DemoDevice(
             "QF1 Lighting",
             main,
@@ -274,6 +280,8 @@ class DemoBuilding:
             f'circuit = "{device.circuit}"',
             f'role = "{device.role}"',
         ]
+        if device.is_branch:
+            lines.append(f'fed_by = "{INCOMER}"')
         if device.zones:
             lines.append("zones = [" + ", ".join(f'"{zone}"' for zone in device.zones) + "]")
         if device.scales:

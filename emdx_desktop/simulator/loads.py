@@ -238,6 +238,7 @@ class ElectricalState:
         if plain.startswith("voltage"):
             return np.full_like(values, 238.9 if is_highest else 224.3)
         rated = 1150.0 * self._load.rated_kw / (232.0 * 3 if plain.startswith("current") else 1.0)
+        rated *= _SHARE_OF_HIGHEST.get(plain.partition("_power")[0], 1.0)
         is_other_way = quantity.removesuffix("_demand").endswith("_export") != self._load.is_feeding
         return np.full_like(values, rated if is_highest and not is_other_way else 0.0)
 
@@ -265,6 +266,9 @@ def _unbalance(values: Floats) -> Floats:
 
 
 # What ElectricalState keeps to itself is read here only.
+_SHARE_OF_HIGHEST: Mapping[str, float] = {"reactive": 0.4, "apparent": 1.08}
+"""Highest Q and S beside the highest P, so that S² is not below P² + Q² (own design)."""
+
 _SYSTEM: Mapping[str, Callable[[ElectricalState], Floats]] = {
     "active_power": lambda state: state._total[0],
     "reactive_power": lambda state: state._total[1],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 from fractions import Fraction
 
 from hypothesis import given, settings
@@ -119,6 +120,11 @@ def installations(draw: st.DrawFn) -> Installation:
             draw(st.booleans()),
         )
         for number, name in enumerate(draw(st.lists(names, max_size=4, unique=True)), 1)
+    ]
+    # each may hang below one named before it
+    devices = [
+        replace(device, fed_by=draw(st.sampled_from(["", *(before.name for before in devices[:number])])))
+        for number, device in enumerate(devices)
     ]
     circuits = tuple(dict.fromkeys(device.circuit for device in devices if device.circuit))
     zones = tuple(dict.fromkeys(zone for device in devices for zone in device.zones))

@@ -19,7 +19,7 @@ from emdx_desktop.domain.link_text import format_link, parse_link
         ("tcp://[fe80::1]", Link(LinkScheme.TCP, "fe80::1", 502)),
         ("tcp://[fe80::1]:503", Link(LinkScheme.TCP, "fe80::1", 503)),
         ("rtu:///dev/ttyUSB0", Link(LinkScheme.RTU, serial_port="/dev/ttyUSB0")),
-        ("ascii:///dev/serial/by-id/usb-FTDI_1-if00", Link(LinkScheme.ASCII, serial_port="/dev/serial/by-id/usb-FTDI_1-if00")),
+        ("ascii:///dev/serial/by-id/usb-1-if00", Link(LinkScheme.ASCII, serial_port="/dev/serial/by-id/usb-1-if00")),
         ("rtu://COM3", Link(LinkScheme.RTU, serial_port="COM3")),
         ("rtu://\\\\.\\COM12", Link(LinkScheme.RTU, serial_port="\\\\.\\COM12")),
     ],

@@ -140,6 +140,7 @@ side = "left"
 phase = "l1"
 supply = "downstream"
 role = "both"
+fed_by = "Module"
 description = "Feeds the hall"
 [[device]]
 name = "Pulses 1"
@@ -470,3 +471,27 @@ def test_difference_shows_scales_as_written() -> None:
         SITE + GATEWAY + device_text(model='"open-scale"', scales="{ active_power = 10 }"), before
     ).installation
     assert difference(before, after) == ['Device "QF1": scales none -> active_power = 10.']
+
+
+def test_meter_upstream_is_understood_and_written_back() -> None:
+    text = SITE + GATEWAY + DEVICE + device_text(name='"QF2"', unit_id="6", fed_by='"QF1"')
+    installation = parse(text).installation
+    assert [device.fed_by for device in installation.devices] == ["", "QF1"]
+    assert parse(write_site_file(installation), installation).installation == installation
+    alone = parse(SITE + GATEWAY + DEVICE + device_text(name='"QF2"', unit_id="6"), installation).installation
+    assert difference(installation, alone) == ['Device "QF2": fed_by QF1 -> none.']
+
+
+def test_wrong_meters_upstream_are_named() -> None:
+    text = SITE + GATEWAY + device_text(unit_id="1")
+    for number, feeder in ((2, 3), (3, 2), (4, 77), (5, 5)):
+        text += device_text(name=f'"QF{number}"', unit_id=str(number), fed_by=f'"QF{feeder}"')
+    text += device_text(name='"Lamp"', unit_id="6", fed_by='"QF"')
+    circle = "would feed itself; name the meter upstream of it."
+    assert mistakes(text) == {
+        'device[2] "QF2".fed_by': f'"QF2" {circle}',
+        'device[3] "QF3".fed_by': f'"QF3" {circle}',
+        'device[4] "QF4".fed_by': '"QF77" is not one of the devices.',
+        'device[5] "QF5".fed_by': f'"QF5" {circle}',
+        'device[6] "Lamp".fed_by': '"QF" is not one of the devices. Did you mean "QF5"?',
+    }
