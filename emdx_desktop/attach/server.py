@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, answer_challenge, deliver_challenge
@@ -48,7 +49,7 @@ class AttachServer:
             raise EnvironmentFault(f"Other programs cannot attach: {error}.") from error
         self._lock = threading.Lock()
         self._guests: set[_Guest] = set()
-        self._is_closing = False
+        self._is_closing = threading.Event()
         self._leave = port.subscribe(self._on_snapshot)
         self._thread = threading.Thread(target=self._accept, name="attach", daemon=True)
         self._thread.start()
@@ -64,15 +65,16 @@ class AttachServer:
             try:
                 connection = self._listener.accept()
             except (OSError, EOFError) as error:
-                if self._is_closing:
+                logger.warning("a program could not attach: %s", error)
+                if self._is_closing.wait(LOOK_S):  # what fails now may fail for long, such as no free handle
                     return
-                logger.warning("an attaching program went away: %s", error)
                 continue
             with self._lock:
-                if self._is_closing or len(self._guests) >= MAX_GUESTS:
+                if self._is_closing.is_set():
                     connection.close()
-                    if self._is_closing:
-                        return
+                    return
+                if len(self._guests) >= MAX_GUESTS:
+                    connection.close()
                     continue
                 guest = _Guest(connection, self._door.key, self._port, self._dismiss)
                 self._guests.add(guest)
@@ -86,7 +88,7 @@ class AttachServer:
         """Send everybody away and stop listening."""
         self._leave()
         with self._lock:
-            self._is_closing = True
+            self._is_closing.set()
             guests = list(self._guests)
         for guest in guests:
             guest.close()
@@ -97,8 +99,9 @@ class AttachServer:
         self._thread.join(END_S)
         self._listener.close()
         close_door(self._folder, self._door)
+        end_s = time.monotonic() + END_S  # for all together: one that reads nothing more is left behind
         for guest in guests:
-            guest.join(END_S)
+            guest.join(end_s)
 
 
 class _Guest:
@@ -134,18 +137,18 @@ class _Guest:
             self._is_closed = True
             self._condition.notify()
 
-    def join(self, timeout_s: float) -> None:
-        """Wait for the threads; one that never finished its greeting is left behind."""
+    def join(self, end_s: float) -> None:
+        """Wait for the threads until a monotonic moment; one that never finished its greeting is left behind."""
         if self._is_welcome:
-            self._sender.join(timeout_s)
-            self._receiver.join(timeout_s)
+            self._sender.join(max(0.0, end_s - time.monotonic()))
+            self._receiver.join(max(0.0, end_s - time.monotonic()))
 
     def _receive_all(self) -> None:
         try:
             deliver_challenge(self._connection, self._key)
             answer_challenge(self._connection, self._key)
-            self._is_welcome = True
             self._sender.start()
+            self._is_welcome = True
             while not self._is_closed:
                 if self._connection.poll(LOOK_S):
                     self._port.send(unpack_command(self._connection.recv_bytes(MAX_MESSAGE_BYTES)))

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from emdx_desktop.attach import attached_supervision, server
+from emdx_desktop.attach import door as door_module
 from emdx_desktop.attach.attached_supervision import LOST_NOTICE_KEY, AttachedSupervision
-from emdx_desktop.attach.door import DOOR_FILE_NAME, find_door, knock
+from emdx_desktop.attach.door import DOOR_FILE_NAME, close_door, find_door, knock, open_door
 from emdx_desktop.attach.plain_form import from_plain, to_plain
 from emdx_desktop.attach.server import AttachServer
 from emdx_desktop.attach.wire import WireFault, pack_command, pack_snapshot, unpack_command, unpack_snapshot
@@ -337,3 +338,36 @@ def test_tuples_of_fixed_length_and_whole_floats_are_built() -> None:
     assert from_plain(tuple[int, str], [1, "a"]) == (1, "a")
     assert from_plain(float, 1) == 1.0
     assert to_plain(replace(RetentionPolicy(), instant_days=3)) == {"instant_days": 3, "disk_budget_bytes": None}
+
+
+def test_too_many_guests_are_sent_away(
+    port: FakePort, serving: AttachServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_GUESTS", 1)
+    first = AttachedSupervision(tmp_path)
+    with pytest.raises(EnvironmentFault, match="refused"):
+        knock(tmp_path)
+    first.send(ReadNow(DeviceId(1)))
+    assert port.has_command.wait(WAIT_S)
+    first.close()
+
+
+def test_refused_command_sends_only_its_sender_away(
+    port: FakePort, serving: AttachServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port.is_gone = True
+    _, connection = knock(tmp_path)
+    connection.send_bytes(pack_command(ReadNow(DeviceId(1))))
+    with pytest.raises((EOFError, OSError)):
+        connection.recv_bytes()
+    connection.close()
+    assert "sent away: gone" in caplog.text
+
+
+def test_owner_that_keeps_silent_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_module, "GREETING_S", 0.01)
+    door, listener = open_door(tmp_path, "collect")  # listens, but never greets
+    with pytest.raises(EnvironmentFault, match="keeps silent"):
+        knock(tmp_path)
+    listener.close()
+    close_door(tmp_path, door)
