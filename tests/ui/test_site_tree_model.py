@@ -4,7 +4,15 @@ import pytest
 from PySide6.QtCore import QModelIndex, Qt
 from ui_fakes import make_device_snapshot, make_installation, make_snapshot
 
-from emdx_desktop.domain.readings import BusSnapshot, DeviceId, GatewayId, LiveValue, Quality, RequestStatistics
+from emdx_desktop.domain.readings import (
+    BusSnapshot,
+    DeviceId,
+    DeviceState,
+    GatewayId,
+    LiveValue,
+    Quality,
+    RequestStatistics,
+)
 from emdx_desktop.ui.models.site_tree import MARK_ROLE, UNIT_ROLE, NodeKey, NodeKind, SiteTreeModel, device_key
 
 
@@ -54,6 +62,18 @@ def test_parents_show_the_sum_of_what_answers_and_how_many(model):
     assert row(model, NodeKey(NodeKind.PANEL, "Workshop panel")) == ("Workshop panel", "Σ 32.4", "2 of 3")
 
 
+def test_a_panel_with_its_incomer_counts_each_load_once(model):
+    model.set_snapshot(make_snapshot())
+    assert row(model, NodeKey(NodeKind.PANEL, "Main panel"))[1] == "Σ 208.4"
+
+
+def test_branches_stand_in_for_an_incomer_that_is_silent(model):
+    first = make_snapshot()
+    silent = replace(make_device_snapshot(1), state=DeviceState.SILENT)
+    model.set_snapshot(replace(first, devices=dict(first.devices) | {DeviceId(1): silent}))
+    assert row(model, NodeKey(NodeKind.PANEL, "Main panel"))[1:] == ("Σ 48.7", "2 of 3")
+
+
 def test_a_silent_device_shows_no_number(model):
     model.set_snapshot(make_snapshot())
     assert row(model, device_key(DeviceId(6))) == ("QF12 Welding", "", "no answer")
@@ -90,8 +110,8 @@ def test_only_what_changed_is_announced_one_block_a_parent(model, qtbot):
     model.dataChanged.connect(lambda top, bottom: blocks.append((top.row(), bottom.row())))
     model.set_snapshot(replace(first, sequence=2))
     assert blocks == []
-    model.set_snapshot(make_snapshot(3, before=first, changed=(2, 3), shift=1000.0))
-    assert (1, 2) in blocks
+    model.set_snapshot(make_snapshot(3, before=first, changed=(1, 2), shift=1000.0))
+    assert (0, 1) in blocks
     assert len(blocks) == 3  # the devices, their gateway, their panel
 
 

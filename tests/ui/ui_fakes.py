@@ -160,8 +160,8 @@ def make_installation(revision: int = 1) -> Installation:
         ),
         devices=(
             device(1, "QF0 Incomer", "GW1", circuit="Incomer"),
-            device(2, "QF1 Lighting", "GW1"),
-            device(3, "QF2 HVAC roof unit", "GW1"),
+            device(2, "QF1 Lighting", "GW1", fed_by="QF0 Incomer"),
+            device(3, "QF2 HVAC roof unit", "GW1", fed_by="QF0 Incomer"),
             device(4, "QF3 Compressed air", "GW2"),
             device(5, "PV inverter", "GW2"),
             device(6, "QF12 Welding", "GW2"),

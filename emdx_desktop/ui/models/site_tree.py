@@ -9,6 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
+from emdx_desktop.domain.feeders import counted_once
 from emdx_desktop.domain.installation import Device, Gateway, Installation
 from emdx_desktop.domain.readings import (
     BusSnapshot,
@@ -104,8 +105,8 @@ def _line_state(bus: BusSnapshot | None) -> tuple[bool, str] | None:
 class SiteTreeModel(QAbstractItemModel):
     """The tree. Shape changes with the installation, text with each snapshot, by identity of what changed.
 
-    A parent shows Σ of the meters below it that answer: a plain sum, for the installation does not
-    say which meter feeds which. A device that does not answer shows that instead of a number.
+    A parent shows Σ of the meters below it that answer, without those that another of them feeds: every
+    watt once. A device that does not answer shows that instead of a number.
     """
 
     def __init__(self, numbers: NumberFormat, parent: QObject | None = None) -> None:
@@ -116,6 +117,7 @@ class SiteTreeModel(QAbstractItemModel):
         self._by_number: dict[int, _Node] = {}
         self._last_number = 0
         self._snapshot: SiteSnapshot | None = None
+        self._feeders: dict[DeviceId, DeviceId] = {}
 
     def set_installation(self, installation: Installation | None) -> None:
         """Show another installation; values of devices that stay are kept."""
@@ -136,6 +138,12 @@ class SiteTreeModel(QAbstractItemModel):
         self.endResetModel()
 
     def _build(self, installation: Installation) -> None:
+        ids = {device.name: device.id for device in installation.devices if not device.is_archived}
+        self._feeders = {
+            device.id: ids[device.fed_by]
+            for device in installation.devices
+            if device.fed_by in ids and not device.is_archived
+        }
         panels = {
             panel.name: self._root.add(_Node(NodeKey(NodeKind.PANEL, panel.name), panel.name, panel.description))
             for panel in installation.panels
@@ -220,8 +228,13 @@ class SiteTreeModel(QAbstractItemModel):
             return changed
         before = (node.power_text, node.mark)
         devices = [below for below in node.walk() if below.device is not None]
-        powers = [below.power_w for below in devices if below.power_w is not None]
-        node.power_w = sum(powers) if powers else None
+        powers = {
+            below.device.id: below.power_w
+            for below in devices
+            if below.device is not None and below.power_w is not None
+        }
+        counted = counted_once(powers.keys(), self._feeders, powers)
+        node.power_w = sum(powers[id_] for id_ in counted) if powers else None
         node.power_text = f"Σ {self._numbers.fixed(node.power_w / 1000, 1)}" if node.power_w is not None else ""
         node.mark = self._parent_mark(node, devices)
         if before != (node.power_text, node.mark):
@@ -287,7 +300,7 @@ class SiteTreeModel(QAbstractItemModel):
         if role == Qt.ItemDataRole.TextAlignmentRole and section == TreeColumn.POWER:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ToolTipRole and section == TreeColumn.POWER:
-            return self.tr("Active power now. Σ: plain sum of the meters below that answer")
+            return self.tr("Active power now. Σ: sum of the meters below that answer, each load counted once")
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
