@@ -86,6 +86,7 @@ class DayPacker:
         first = utc_day * MINUTES_PER_DAY
         tail = access.tail(device_id, first, first + MINUTES_PER_DAY)
         by_series: dict[int, list[tuple[int, StoredLayout, TailBlock]]] = {}
+        starts_of = {id(block): access.hours.hour_starts(block.minutes) for _layout, block in tail}
         for layout, block in tail:
             for k, series_id in enumerate(layout.series):
                 by_series.setdefault(series_id, []).append((k, layout, block))
@@ -100,16 +101,17 @@ class DayPacker:
             values, qualities = empty_day()
             pieces: list[HourRollups] = []
             old = _combined([day for _rowid, day in known.get(series_id, [])], series)
-            old_good = np.ones(MINUTES_PER_DAY, np.bool_) if old.qualities is None else old.qualities == 0
             for k, layout, block in parts:
                 where = block.minutes - first
                 values[where] = block.values[:, k]
                 qualities[where] = block.qualities[:, k]
                 if k < layout.instant_count:
-                    keep = (block.qualities[:, k] == 0) & ~old_good[where]
+                    keep = block.qualities[:, k] == 0
+                    if old is not None:
+                        keep &= False if old.qualities is None else old.qualities[where] != 0
                     pieces.append(
                         from_minutes(
-                            access.hours.hour_starts(block.minutes[keep]),
+                            starts_of[id(block)][keep],
                             block.lows[keep, k],
                             block.highs[keep, k],
                             block.sums[keep, k],
@@ -128,10 +130,10 @@ class DayPacker:
         insert_events(self._connection, events)
 
 
-def _combined(days: list[Day], series: StoredSeries) -> Day:
+def _combined(days: list[Day], series: StoredSeries) -> Day | None:
     """What is packed already: in the sealed month, and late minutes of it in the live file."""
     if not days:
-        return Day(*empty_day())
+        return None
     combined = days[0]
     for day in days[1:]:
         qualities = np.zeros(MINUTES_PER_DAY, np.uint8) if day.qualities is None else day.qualities
@@ -142,13 +144,15 @@ def _combined(days: list[Day], series: StoredSeries) -> Day:
 
 
 def fold_into_chunk(
-    series: StoredSeries, utc_day: int, old: Day, values: Ints, qualities: NDArray[np.uint8]
+    series: StoredSeries, utc_day: int, old: Day | None, values: Ints, qualities: NDArray[np.uint8]
 ) -> tuple[bytes | None, int]:
     """Make the live chunk of a day.
 
     Returns:
         Its bytes (None when nothing is new), and how many minutes came again with another value.
     """
+    if old is None:
+        return encode_day(chunk_id(utc_day, series.id), values, qualities), 0
     is_counter = series.kind is QuantityKind.COUNTER
     merged, merged_qualities, takes, differs = merge_days(old, values, qualities, is_counter)
     differing = int(differs.sum())
@@ -161,10 +165,12 @@ def add_rollups(connection: apsw.Connection, series_id: int, hours: HourRollups)
     """Add hours of minutes nobody counted yet to the live file. Inside a write transaction."""
     if hours.starts.size == 0:
         return
-    days = hours.starts // MINUTES_PER_DAY
-    for utc_day in np.unique(days).tolist():
+    first_day, last_day = (int(hours.starts[k]) // MINUTES_PER_DAY for k in (0, -1))
+    for utc_day in range(first_day, last_day + 1):
         rowid = chunk_id(utc_day, series_id)
-        part = HourRollups(*(column[days == utc_day] for column in hours))
+        part = hours.between(utc_day * MINUTES_PER_DAY, (utc_day + 1) * MINUTES_PER_DAY)
+        if part.starts.size == 0:
+            continue
         row = connection.execute("SELECT body FROM rollup WHERE id = ?", (rowid,)).fetchone()
         if row is not None:
             part = merge([decode_rollups(rowid, row[0]), part])

@@ -117,9 +117,9 @@ def encode_rollups(rowid: int, hours: HourRollups, codec: Codec | None = None) -
 
 
 def _encode_column(column: Ints, codec: Codec | None) -> bytes:
-    if column.size <= 1 or not np.diff(column, 2).any():
-        first = int(column[0]) if column.size else 0
-        step = int(column[1] - column[0]) if column.size > 1 else 0
+    first = int(column[0]) if column.size else 0
+    step = int(column[1] - column[0]) if column.size > 1 else 0
+    if column.size <= 1 or bool((column[1:] - column[:-1] == step).all()):
         return _PART.pack(_PROGRESSION, 0, 16) + struct.pack("<qq", first, step)
     used, is_wide, payload = pack_integers(column, codec)
     return _PART.pack(used, is_wide, len(payload)) + payload
