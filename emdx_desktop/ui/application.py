@@ -81,6 +81,8 @@ class WindowSession:
         name = ThemeName(remembered) if isinstance(remembered, str) and remembered in names else ThemeName.SYSTEM
         self.theme = Theme(options.theme or name)
         self.theme.apply(application)
+        self._application = application
+        application.styleHints().colorSchemeChanged.connect(self._on_color_scheme_changed)
         locale = QLocale(options.language) if options.language else QLocale()
         self.relay = SnapshotRelay(port)
         self.queries = QueryPool()
@@ -114,16 +116,22 @@ class WindowSession:
     def open(self) -> None:
         """Show the window; acquisition begins once it is on the screen."""
         self.window.show()
+        self.window.site_tree.tree.setFocus()
         self.relay.start()
         self.stalls.start()
         if self.thread is not None:
             QTimer.singleShot(0, self.thread, self.thread.start)
+
+    def _on_color_scheme_changed(self) -> None:
+        if self.theme.choice is ThemeName.SYSTEM and not self._is_closed:
+            self.theme.choose(ThemeName.SYSTEM, self._application)
 
     def close(self) -> bool:
         """Take everything apart in order; twice does no harm. Returns whether acquisition ended in time."""
         if self._is_closed:
             return True
         self._is_closed = True
+        self._application.styleHints().colorSchemeChanged.disconnect(self._on_color_scheme_changed)
         self.relay.stop()
         self.queries.close()
         has_ended = self.thread.stop() if self.thread is not None else True

@@ -97,6 +97,7 @@ class Theme(QObject):
         super().__init__(parent)
         self._choice = name
         self._icons = IconStore(resource_folder() / "icons")
+        self._made_icons: dict[tuple[str, str, int], QIcon] = {}
         self._hatches: dict[tuple[str, str], QBrush] = {}
 
     @property
@@ -127,8 +128,11 @@ class Theme(QObject):
 
     def icon(self, name: str, token: str = "ink2", size_px: int = 20) -> QIcon:
         """An icon of `resources/icons` in the colour of a token, sharp at any pixel ratio in use."""
-        ratios = {1.0, 2.0} | {screen.devicePixelRatio() for screen in QGuiApplication.screens()}
-        return self._icons.icon(name, self.hex(token), size_px, sorted(ratios))
+        key = (name, self.hex(token), size_px)
+        if key not in self._made_icons:
+            ratios = {1.0, 2.0} | {screen.devicePixelRatio() for screen in QGuiApplication.screens()}
+            self._made_icons[key] = self._icons.icon(name, self.hex(token), size_px, sorted(ratios))
+        return self._made_icons[key]
 
     def hatch(self, token: str = "ghost", background: str = "surface", step_px: int = 6) -> QBrush:
         """The hatch of what is missing or estimated."""

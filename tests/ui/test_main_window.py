@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import pytest
@@ -131,6 +132,15 @@ def test_acquisition_that_ends_by_itself_leaves_the_window_with_a_sentence(qtbot
     port.run_fault = EnvironmentFault("The data folder is in use - nothing is read - close the other program")
     session = open_session(runtime=port)
     qtbot.waitUntil(lambda: "data folder is in use" in session.window.banner.text)
+
+
+def test_a_bug_in_acquisition_reaches_the_hook_and_the_person(qtbot, open_session, port, monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "excepthook", lambda *details: seen.append(details[0]))
+    port.run_fault = ZeroDivisionError()
+    session = open_session(runtime=port)
+    qtbot.waitUntil(lambda: "ended by a mistake of the program" in session.window.banner.text)
+    assert seen == [ZeroDivisionError]
 
 
 def test_closing_goes_in_order(qtbot, open_session, port):
@@ -288,3 +298,12 @@ def test_nothing_moves_between_two_snapshots(qtbot, open_session, port):
     port.post(make_snapshot(2, before=port.latest(), changed=(1, 2, 3), shift=-180.0))
     qtbot.waitUntil(lambda: window.live_page.model.index(0, LiveColumn.VALUE).data() == "51.42")
     assert places() == before
+
+
+def test_no_text_of_the_empty_state_is_cut(qtbot, open_session, port, reader):
+    reader.installation = None
+    port._latest = None
+    session = open_session()
+    qtbot.waitUntil(session.window.empty.isVisible)
+    for label in session.window.empty.findChildren(QLabel):
+        assert label.height() >= label.heightForWidth(label.width())

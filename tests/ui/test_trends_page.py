@@ -220,6 +220,20 @@ def test_mouse_moves_the_cross_hair_once_a_frame(qtbot, page):
     assert np.isfinite(page.plot._cursor_s)
 
 
+def test_space_in_the_picture_stops_and_starts_the_live_edge(qtbot, page):
+    before = page.period
+    qtbot.keyClick(page.plot, Qt.Key.Key_Space)
+    assert not page._live.isChecked()
+    assert page.period == before
+    page._span_buttons[Span.WEEK].setFocus()
+    qtbot.keyClick(page._span_buttons[Span.WEEK], Qt.Key.Key_Space)
+    assert page._span is Span.WEEK
+    assert not page._live.isChecked()
+    assert page.period.end_ms == before.end_ms
+    qtbot.keyClick(page.plot, Qt.Key.Key_Space)
+    assert page._live.isChecked()
+
+
 def test_the_theme_can_change_while_a_trend_is_shown(qtbot, page, qapp):
     page.session.theme.choose(ThemeName.DARK, qapp)
     line = page.plot._panes[0].drawn[0].line
@@ -245,7 +259,7 @@ def test_loading_that_takes_long_says_so_and_does_not_block(qtbot, page, reader)
     page._before.click()
     assert not page._bar.isVisible()
     qtbot.waitUntil(page._bar.isVisible)
-    assert "Loading 1 quantities" in shown_text(page)
+    assert "Loading… (1 chosen)" in shown_text(page)
     reader.gate.set()
     wait_for_curves(qtbot, page, 1)
     assert not page._bar.isVisible()

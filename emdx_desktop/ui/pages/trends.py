@@ -7,7 +7,7 @@ from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLocale, QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtGui import QAction, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QButtonGroup,
@@ -71,6 +71,7 @@ class TrendsPage(QWidget):
         self._span = Span.DAY
         self._period: Period | None = None
         self._is_live = True
+        self._is_frozen = False
         self._is_view_moved = False
         self._trend: Trend | None = None
         self._last_saved_ms = 0
@@ -178,9 +179,14 @@ class TrendsPage(QWidget):
         self._fit = self._tool(self.tr("Show the whole period again ( 0 )"), "")
         self._fit.clicked.connect(self._on_fit_clicked)
         row.addWidget(self._fit)
-        space = QShortcut(QKeySequence("Space"), self, self._live.click)
-        space.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         return row
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space: live or stopped, unless a button that has the focus takes it."""
+        if event.key() == Qt.Key.Key_Space:
+            self._live.click()
+        else:
+            super().keyPressEvent(event)
 
     def _tool(self, tooltip: str, shortcut: str) -> QToolButton:
         button = QToolButton(self)
@@ -469,13 +475,11 @@ class TrendsPage(QWidget):
         instants = [curve for curve in trend.curves if not curve.is_energy]
         parts = []
         if any(curve.step is Step.MINUTE for curve in instants):
-            parts.append(self.tr("Lines: means of a minute."))
+            parts.append(self.tr("Lines: means from minutes; tint: lowest to highest minute."))
         for step in (Step.HOUR, Step.DAY):
             if any(curve.step is step for curve in instants):
-                word = self._step_word(step)
-                parts.append(
-                    self.tr("Lines: means of each {0}; tint: lowest to highest of every reading.").format(word)
-                )
+                word = {Step.HOUR: self.tr("hours"), Step.DAY: self.tr("days")}[step]
+                parts.append(self.tr("Lines: means from {0}; tint: lowest to highest of every reading.").format(word))
         if len(instants) < len(trend.curves):
             parts.append(self.tr("Steps: index at the end minus index at the start."))
         parts.append(self.tr("Hatched: no data."))
@@ -519,13 +523,25 @@ class TrendsPage(QWidget):
         # a past period is kept in view: its middle decides which day of the week, which week of the month
         middle_ms = (self.period.start_ms + self.period.end_ms) // 2
         self._span = span
-        self._go_to(None if self._is_live else calendar_period(span, middle_ms, self._zone))
+        if self._is_frozen:
+            self._freeze(trailing_period(span, self.period.end_ms, self._zone))
+        else:
+            self._go_to(None if self._is_live else calendar_period(span, middle_ms, self._zone))
 
     def _go_to(self, period: Period | None) -> None:
         """Show a past period, None for the live one."""
         if period is not None and period.end_ms > self._context.now_ms():
             period = None
         self._is_live = period is None
+        self._is_frozen = False
+        self._show_range(period)
+
+    def _freeze(self, period: Period) -> None:
+        """Keep the live picture as it is: it does not move on."""
+        self._is_live, self._is_frozen = False, True
+        self._show_range(period)
+
+    def _show_range(self, period: Period | None) -> None:
         self._is_view_moved = False
         self._period = period
         if self.plot is not None:
@@ -546,7 +562,10 @@ class TrendsPage(QWidget):
 
     @Slot()
     def _on_live_clicked(self) -> None:
-        self._go_to(None if self._live.isChecked() else calendar_period(self._span, self.period.start_ms, self._zone))
+        if self._live.isChecked():
+            self._go_to(None)
+        else:
+            self._freeze(self.period)
 
     @Slot()
     def _on_fit_clicked(self) -> None:
@@ -590,7 +609,7 @@ class TrendsPage(QWidget):
     @Slot()
     def _on_loading_timer_timeout(self) -> None:
         self._bar.show()
-        self._note.setText(self.tr("Loading {0} quantities…").format(len(self.choice.chosen)))
+        self._note.setText(self.tr("Loading… ({0} chosen)").format(len(self.choice.chosen)))
 
     @Slot()
     def _on_copy_triggered(self) -> None:

@@ -45,6 +45,8 @@ class CellDelegate(QStyledItemDelegate):
         self.initStyleOption(full, index)
         empty = QStyleOptionViewItem(full)
         empty.text = ""
+        # the row chosen is marked by ground and weight; the style would add a gradient
+        empty.state &= ~QStyle.StateFlag.State_HasFocus
         style = empty.widget.style() if empty.widget is not None else QApplication.style()
         style.drawControl(QStyle.ControlElement.CE_ItemViewItem, empty, painter, empty.widget)
         return full
@@ -141,10 +143,14 @@ class NodeDelegate(CellDelegate):
         """Ground, icon, name."""
         full = self._draw_ground(painter, option, index)
         key: NodeKey | None = index.data(NODE_ROLE)
-        rect = full.rect.adjusted(4, 0, -2, 0)
+        rect = full.rect.adjusted(6, 0, -2, 0)
         painter.save()
         font = QFont(full.font)
         is_selected = bool(full.state & QStyle.StateFlag.State_Selected)
+        if is_selected and full.widget is not None and full.widget.hasFocus():
+            painter.fillRect(
+                QRect(full.rect.left(), full.rect.top(), 3, full.rect.height()), self._theme.color("accent")
+            )
         if key is not None and key.kind is not NodeKind.DEVICE:
             name = "panel" if key.kind is NodeKind.PANEL else "gateway"
             icon = self._theme.icon(name, "ink2", 16)

@@ -33,6 +33,7 @@ class EmptyState(QWidget):
             widget.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             widget.setFixedWidth(TEXT_WIDTH_PX)
             column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+        self._reserve_height()
         column.addWidget(self.button, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(2)
         theme.changed.connect(self._on_theme_changed)
@@ -42,6 +43,13 @@ class EmptyState(QWidget):
         """Other words."""
         self._title.setText(title)
         self._text.setText(text)
+        self._reserve_height()
+
+    def _reserve_height(self) -> None:
+        """A layout gives an aligned label the height of two lines, however many it wraps to."""
+        for label in (self._title, self._text):
+            label.ensurePolished()
+            label.setMinimumHeight(label.heightForWidth(TEXT_WIDTH_PX))
 
     @property
     def text(self) -> str:

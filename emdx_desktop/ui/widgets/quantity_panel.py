@@ -60,6 +60,8 @@ class QuantityPanel(QFrame):
         column.addLayout(holder)
         self.proxy = QSortFilterProxyModel(self)
         self.proxy.setSourceModel(model)
+        # names change with a reset only: values need not be filtered again four times a second
+        self.proxy.setDynamicSortFilter(False)
         self.proxy.setRecursiveFilteringEnabled(True)
         self.proxy.setAutoAcceptChildRows(True)
         self.proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)

@@ -48,6 +48,8 @@ class SiteTreePanel(QFrame):
         column.addLayout(holder)
         self.proxy = QSortFilterProxyModel(self)
         self.proxy.setSourceModel(model)
+        # names change with a reset only: values need not be filtered again four times a second
+        self.proxy.setDynamicSortFilter(False)
         self.proxy.setRecursiveFilteringEnabled(True)
         self.proxy.setAutoAcceptChildRows(True)
         self.proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
@@ -60,7 +62,6 @@ class SiteTreePanel(QFrame):
         self.tree.setIconSize(QSize(16, 16))
         self.tree.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.tree.setAllColumnsShowFocus(True)
         self._delegates: tuple[CellDelegate, ...] = (
             NodeDelegate(theme, self.tree),
             NumberDelegate(theme, self.tree),

@@ -466,6 +466,8 @@ class TrendPlot(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
             self._fill_pane(pane, [plotted for plotted in curves if plotted.axis_title == pane.title])
         target = shown if is_view_kept and shown is not None else view
         self._set_range(target)
+        # heights of new panes are known only then
+        self.ci.layout.activate()
         self.fit_values()
         self._update_lines()
 
@@ -554,7 +556,7 @@ class TrendPlot(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
                 low, high = min(low, 0.0), max(high, 0.0)
             length = (high - low) or max(abs(high), 1.0) * 0.1
             step = value_step(length)
-            bottom = np.floor(low / step) * step if low else 0.0
+            bottom = np.floor(low / step) * step if low > 0 else low - 0.04 * length if low < 0 else 0.0
             # what is said about gaps stands above the curves, not on them
             head_px = GAP_NAME_PX if pane.gap_names.has_gaps else 0
             height_px = max(4 * GAP_NAME_PX, pane.box.height())
@@ -673,6 +675,8 @@ class TrendPlot(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
             self.zoom(2.0)
         elif key == Qt.Key.Key_0:
             self.show_all()
+        elif key == Qt.Key.Key_Space:
+            event.ignore()  # the page's
         elif key == Qt.Key.Key_Escape and np.isfinite(self._cursor_s):
             self.set_cursor(float("nan"))
         else:
@@ -736,4 +740,5 @@ class TrendPlot(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
         super().resizeEvent(event)
         # the base class resizes while it is being made
         if getattr(self, "_panes", None):
+            self.fit_values()
             self._update_lines()
