@@ -74,6 +74,11 @@ class DayPacker:
                 access.refresh()
                 for device_id in devices:
                     self._pack_device(access, device_id, utc_day)
+                self._connection.executemany(
+                    "INSERT INTO quarantine(ts_ms, reason, record) "
+                    "SELECT (id >> 24) * 60000, 'damaged tail row ' || id, body FROM tail WHERE id = ?",
+                    [(id_,) for id_ in access.damaged_tail],
+                )
                 self._connection.execute("DELETE FROM tail WHERE id >= ? AND id < ?", span)
         except BaseException:
             self._book.reload()

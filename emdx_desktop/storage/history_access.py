@@ -55,6 +55,7 @@ class HistoryAccess:
         self._folder = folder
         self._on_damage = on_damage
         self._owns_live = live is None
+        self.damaged_tail: list[int] = []
         path = folder / LIVE_FILE_NAME
         if live is None:
             if not path.exists():
@@ -265,6 +266,7 @@ class HistoryAccess:
             layout = self.layouts[layout_id]
             block, damaged = decode_rows(layout, members)
             if damaged:
+                self.damaged_tail += damaged
                 self._on_damage(
                     "storage.tail",
                     f"{len(damaged)} newest minute(s) of device {device_id} do not match their checksum and are shown "

@@ -23,7 +23,7 @@ from emdx_desktop.storage.months import (
     month_of_day,
     parse_month_file,
 )
-from emdx_desktop.storage.recovery import RECOVERY_KEY, pack_journal
+from emdx_desktop.storage.recovery import RECOVERY_KEY, pack_journal, remove_revision
 from emdx_desktop.storage.rollups import HourRollups, decode_rollups, encode_rollups, merge
 from emdx_desktop.storage.schema import MONTH_SCHEMA
 from emdx_desktop.storage.series_book import SeriesBook
@@ -149,7 +149,8 @@ class MonthSealer:
             self._catalogue(month, final, is_aged=False)
             self._connection.execute("DELETE FROM chunk WHERE id >= ? AND id < ?", span)
             self._connection.execute("DELETE FROM rollup WHERE id >= ? AND id < ?", span)
-        _remove_old(old)
+        if old is not None:
+            remove_revision(old)
 
     def seal_new(self, month: str, chunks: Iterable[Row], rollups: Iterable[Row]) -> None:
         """Seal a month of which the folder holds nothing yet (import)."""
@@ -181,7 +182,8 @@ class MonthSealer:
             sealed.close()
         with write_transaction(self._connection):
             self._catalogue(month, final, is_aged=False)
-        _remove_old(old)
+        if old is not None:
+            remove_revision(old)
 
     def age(self, month: str) -> None:
         """Drop the minutes of instants of a sealed month; counters, read offsets and all hours stay.
@@ -213,7 +215,8 @@ class MonthSealer:
             sealed.close()
         with write_transaction(self._connection):
             self._catalogue(month, final, is_aged=True)
-        _remove_old(old)
+        if old is not None:
+            remove_revision(old)
 
     def _catalogue(self, month: str, final: Path, is_aged: bool) -> None:
         row = (month, final.name, final.stat().st_size, int(is_aged))
@@ -291,11 +294,3 @@ def _side_by_side(old: Iterable[Row], new: Iterable[Row]) -> Iterator[tuple[int,
         else:
             yield left[0], left[1], right[1]
             left, right = next(old_rows, None), next(new_rows, None)
-
-
-def _remove_old(path: Path | None) -> None:
-    if path is not None:
-        try:
-            path.unlink(missing_ok=True)
-        except PermissionError:
-            return  # Windows: a reader has it open; the next start removes it

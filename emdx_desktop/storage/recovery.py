@@ -133,7 +133,7 @@ def _catalogue_months(folder: Path, connection: apsw.Connection, now_ms: int) ->
                 if path.name != catalogued[month]:
                     # an old revision that was still open, or a new one that a crash left uncatalogued:
                     # all it holds is in the catalogued file or in the live one
-                    path.unlink()
+                    remove_revision(path)
             continue
         for _revision, path in files:
             reason = month_damage(path, month)
@@ -196,6 +196,14 @@ def month_setting(path: Path, key: str) -> str:
     finally:
         sealed.close()
     return str(row[0]) if row else ""
+
+
+def remove_revision(path: Path) -> None:
+    """Delete a month's file that another revision replaced."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        return  # Windows: a reader has it open; the next start removes it
 
 
 def month_damage(path: Path, month: str) -> str:

@@ -83,7 +83,7 @@ def report_space(folder: Path, connection: apsw.Connection, notices: tuple[str, 
     room = free if budget is None else min(free, max(0, budget - total))
     try:
         spooled = len(Spool(folder))
-    except OSError:
+    except StorageFault:
         spooled = 0
     return StorageReport(
         files=files,

@@ -96,6 +96,8 @@ class Spool:
             return self.path.read_bytes()
         except FileNotFoundError:
             return b""
+        except OSError as error:
+            raise StorageFault(f"The spool file {self.path} cannot be read ({error.strerror}).") from error
 
     @staticmethod
     def _records(content: bytes) -> Iterator[SpoolRecord]:

@@ -530,3 +530,30 @@ def test_a_flood_of_minutes_is_kept(tmp_path: Path, start: Opener) -> None:
     future.join()
     writer.wait_until_saved()
     assert shown(tmp_path, 300) == expected(300)
+
+
+def test_a_damaged_newest_minute_is_a_gap_and_is_kept_when_its_day_is_packed(
+    tmp_path: Path, start: Opener, clock: FakeClock
+) -> None:
+    writer = start()
+    for minute in range(START, START + 3):
+        writer.submit(batch(minute, devices=(1,)))
+    writer.wait_until_saved()
+
+    def flip() -> bytes:
+        body = bytearray(writer._connection.execute("SELECT body FROM tail ORDER BY id LIMIT 1").get)
+        body[12] ^= 8
+        writer._connection.execute("UPDATE tail SET body = ? WHERE id = (SELECT min(id) FROM tail)", (bytes(body),))
+        return bytes(body)
+
+    damaged = writer._call(flip)
+    reader = SqliteHistoryReader(tmp_path)
+    for _round in range(2):
+        series = reader.load_minutes(D1, "voltage_l1_n", START_MS, START_MS + 3 * MINUTE_MS)
+        assert np.isnan(series.values).tolist() == [True, False, False]
+        clock.ms = START_MS + 2 * DAY_MS
+        writer.maintain()
+    assert [notice.key for notice in reader.notices()] == ["storage.tail"]
+    reader.close()
+    kept = writer._call(lambda: writer._connection.execute("SELECT record FROM quarantine").get)
+    assert kept == damaged
