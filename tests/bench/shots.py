@@ -13,7 +13,7 @@ from emdx_desktop.ui.main_window import PAGES
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "demo"
 SHOTS = ROOT / "shots"
-SIZES = ("1440x900", "1100x700")
+SIZES = ("1280x800", "2560x1440")
 PROGRAM = (sys.executable, "-m", "emdx_desktop")
 
 
