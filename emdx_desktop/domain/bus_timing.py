@@ -37,8 +37,8 @@ NETWORK_S = 0.0005
 """What a request costs beside the line on a network link: socket, loop, decoding. Measured on loopback
 (0.3 to 0.6 ms with decoding); a switched office network adds about as much again."""
 
-SERIAL_PORT_S = 0.0004
-"""The same for a serial port of this PC: thread, port, decoding. Measured on a pseudo-terminal."""
+SERIAL_PORT_S = 0.0009
+"""The same for a serial port of this PC: thread, port, decoding. Measured on a pseudo-terminal (0.8 to 1.0 ms)."""
 
 MIN_LIVE_CYCLE_S = 1.0
 """Live values are asked no more often than this even where the line could (own design: nobody reads faster,

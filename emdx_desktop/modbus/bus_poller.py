@@ -335,9 +335,9 @@ class ModbusBusPoller:
                     continue
                 self._take_fault(poll, block, visit, fault)
             else:
-                visit.answers[block] = RegisterBlock(block.unit_offset, block.function_code, block.address, words)
+                answer = RegisterBlock(block.unit_offset, block.function_code, block.address, words)
+                visit.take(block, answer, self._clock.now_ms())
                 visit.has_answer = True
-                visit.ts_ms = self._clock.now_ms()
                 if poll.reads.note_good(block):
                     self._tell_refusals(poll)
             return
@@ -351,8 +351,8 @@ class ModbusBusPoller:
 
     def _take_fault(self, poll: DevicePoll, block: ReadBlock, visit: Visit, fault: LinkFault) -> None:
         code = fault.exception_code
-        visit.answers[block] = failed_block(block, QUALITY_OF_FAULT[FaultKind(fault.kind)], f"{poll.name}: {fault}.")
-        visit.ts_ms = self._clock.now_ms()
+        answer = failed_block(block, QUALITY_OF_FAULT[FaultKind(fault.kind)], f"{poll.name}: {fault}.")
+        visit.take(block, answer, self._clock.now_ms())
         visit.fault = fault
         if fault.kind in CAUSES_SILENCE or code in (PATH_UNAVAILABLE, TARGET_SILENT):
             # the device is not asked for the rest: each read would cost another time-out
@@ -375,14 +375,15 @@ class ModbusBusPoller:
         """Decode a group and hand it on."""
         now_s, now_ms = self._clock.monotonic_s(), self._clock.now_ms()
         quality, why = visit.excuse()
+        ts_ms = visit.moment_ms(group.name) or now_ms
         blocks = [answer for block, answer in visit.answers.items() if group.name in block.groups]
         if group.has_identity or group.has_settings:
             check_settings(poll, group, blocks, self._listener, now_ms)
         if poll.foreign_identity:
             why = poll.foreign_identity
-            readings = poll.decode(group, {}, visit.ts_ms or now_ms, Quality.IMPLAUSIBLE, why)
+            readings = poll.decode(group, {}, ts_ms, Quality.IMPLAUSIBLE, why)
         else:
-            readings = poll.decode(group, visit.answers, visit.ts_ms or now_ms, quality, why)
+            readings = poll.decode(group, visit.answers, ts_ms, quality, why)
         has_failed = any(answer.words is None and answer.quality is not Quality.EXCEPTION for answer in blocks)
         if group.priority is not Priority.LIVE:
             poll.schedule(group, now_s, now_ms, has_failed=has_failed or visit.is_silent)

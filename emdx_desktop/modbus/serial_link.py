@@ -97,8 +97,9 @@ class SerialLink(BusLink):
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.submit(self._close)
-            # the thread ends within a slice; waiting for it here keeps the port from being opened twice
-            thread.shutdown(wait=True)
+            # Waiting for its end keeps the port from being opened twice; it takes a slice, or as long as a
+            # port that does not take bytes any more, so the loop is not held up meanwhile.
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, thread.shutdown))
 
     async def quiet(self, wait_s: float) -> None:
         """Wait; the input is thrown away before the next request.

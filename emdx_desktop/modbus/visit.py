@@ -19,7 +19,7 @@ class Visit:
         has_passing_fault: It refused for a reason that should pass by itself.
         partial: Why some values are missing, in words.
         fault: The last fault.
-        ts_ms: UTC moment of the last reply or fault, 0 for none yet.
+        moments_ms: UTC moment of each answer or fault, epoch milliseconds.
     """
 
     def __init__(self) -> None:
@@ -30,11 +30,20 @@ class Visit:
         self.has_passing_fault = False
         self.partial = ""
         self.fault: LinkFault | None = None
-        self.ts_ms = 0
+        self.moments_ms: dict[ReadBlock, int] = {}
+
+    def take(self, block: ReadBlock, answer: RegisterBlock, ts_ms: int) -> None:
+        """A read was done, well or not."""
+        self.answers[block] = answer
+        self.moments_ms[block] = ts_ms
+
+    def moment_ms(self, group: str) -> int | None:
+        """When the last read of a group was done, None when none was."""
+        return max((ts_ms for block, ts_ms in self.moments_ms.items() if group in block.groups), default=None)
 
     def take_silence(self, other: Visit) -> None:
         """Another part of the same visit met silence."""
-        self.is_silent, self.fault, self.ts_ms = True, other.fault, other.ts_ms
+        self.is_silent, self.fault = True, other.fault
 
     def excuse(self) -> tuple[Quality, str]:
         """Quality and reason for reads that were not done."""

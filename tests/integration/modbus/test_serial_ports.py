@@ -257,3 +257,19 @@ def test_a_serial_line_is_polled_and_late_replies_never_become_other_values(
         assert poller.snapshot().statistics.good > 100
 
     run_real(main)
+
+
+def test_the_loop_is_free_while_a_serial_port_waits(slave: Slave) -> None:
+    async def main() -> None:
+        link = make_serial_link(slave)
+        await link.open()
+        task = asyncio.create_task(link.read(ReadRequest(5, 3, 0, 1), 0.2))
+        ticks = 0
+        while not task.done():
+            await asyncio.sleep(0.005)
+            ticks += 1
+        assert task.exception() is not None
+        assert ticks > 10
+        await link.close()
+
+    run_real(main)
