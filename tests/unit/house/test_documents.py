@@ -29,14 +29,15 @@ def test_decisions_have_context_decision_and_consequences() -> None:
             assert heading in text, f"{file.name} lacks {heading.strip()}"
 
 
+def commands_named(document: str, before: str) -> set[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return set(re.findall(f"^{before} `emdx-desktop ([a-z][a-z-]*)", text, re.MULTILINE))
+
+
 def test_documents_name_every_command_and_no_other() -> None:
     # the command line is read as text: importing it would bring half of the program into a test of documents
     source = (ROOT / "emdx_desktop" / "__main__.py").read_text(encoding="utf-8")
     commands = set(re.findall(r'^    "([a-z-]+)": \(', source, re.MULTILINE))
     assert "read" in commands
-    told = set(
-        re.findall(r"^## `emdx-desktop ([a-z][a-z-]*)", (ROOT / "docs/command-line.md").read_text("utf-8"), re.MULTILINE)
-    )
-    assert told == commands
-    readme = set(re.findall(r"^\| `emdx-desktop ([a-z][a-z-]*)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE))
-    assert readme <= commands
+    assert commands_named("docs/command-line.md", "##") == commands
+    assert commands_named("README.md", r"\|") <= commands
