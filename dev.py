@@ -1,4 +1,4 @@
-"""Set-up and run on a fresh machine: `python3 dev.py demo | test | bench | lint | shots | run ARGS…`.
+"""Set-up and run on a fresh machine: `python3 dev.py setup | demo | test | bench | lint | shots | run ARGS…`.
 
 Needs Python 3.11 or later and nothing else. Everything lands in `.venv` beside this file; system packages are
 installed only as root on a system with apt, otherwise the command to type is printed.
@@ -424,7 +424,15 @@ def command_shots(arguments: Sequence[str], system: SystemPackages) -> int:
     return run_here([str(PYTHON), str(ROOT / "tests" / "bench" / "shots.py"), *arguments])
 
 
+def command_setup(arguments: Sequence[str], system: SystemPackages) -> int:
+    """Only the set-up: environment, locked libraries, system libraries."""
+    set_up("run", system)
+    say(f"ready: {SCRIPTS / 'emdx-desktop'}")
+    return 0
+
+
 COMMANDS = {
+    "setup": command_setup,
     "demo": command_demo,
     "test": command_test,
     "bench": command_bench,

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import PySide6
 from PySide6.QtCore import QCoreApplication, QEvent, QLocale, QSettings, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
+from emdx_desktop.app.qt_version import refuse_unsafe_qt
 from emdx_desktop.domain.catalogue import ProfileCatalogue
 from emdx_desktop.domain.ports import HistoryReader, SupervisionPort
 from emdx_desktop.ui.acquisition_thread import AcquisitionThread, BlockingRuntime
@@ -142,10 +144,15 @@ class WindowSession:
 
 
 def make_application() -> QApplication:
-    """The one QApplication of the process."""
+    """The one QApplication of the process.
+
+    Raises:
+        EnvironmentFault: This release of Qt aborts on this Python.
+    """
     existing = QApplication.instance()
     if isinstance(existing, QApplication):
         return existing
+    refuse_unsafe_qt(PySide6.__version__)
     QApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
     application = QApplication(sys.argv[:1])
     application.setApplicationName("emdx-desktop")
