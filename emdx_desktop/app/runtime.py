@@ -127,9 +127,14 @@ class AcquisitionRuntime:
     def _publish(self, snapshot: SiteSnapshot) -> None:
         self._latest = snapshot
         with self._lock:
-            listeners = list(self._listeners.values())
-        for listener in listeners:
-            listener(snapshot)
+            listeners = list(self._listeners.items())
+        for key, listener in listeners:
+            try:
+                listener(snapshot)
+            except Exception:  # an edge: whoever watches must not be able to stop acquisition
+                logger.exception("a listener failed and hears nothing more")
+                with self._lock:
+                    self._listeners.pop(key, None)
 
     # --- running -----------------------------------------------------------------------------------
 

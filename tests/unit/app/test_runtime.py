@@ -416,6 +416,25 @@ def test_who_left_hears_nothing_more(start: Callable[..., Site]) -> None:
     assert len(site.snapshots) == heard
 
 
+def test_listener_that_fails_stops_nobody_else(start: Callable[..., Site], caplog: pytest.LogCaptureFixture) -> None:
+    site = Site(make_installation(make_device(1)))
+    calls: list[SiteSnapshot] = []
+
+    def fail(snapshot: SiteSnapshot) -> None:
+        calls.append(snapshot)
+        raise ZeroDivisionError
+
+    site.runtime.subscribe(fail)
+    site.start()
+    before = site.wait(lambda s: s.buses)
+    site.writer.notice_list = (Notice("tick", NoticeLevel.INFO, "x", T0),)
+    site.wait(lambda s: s is not before and s.notices)
+    site.stop()
+    assert len(calls) == 1
+    assert "hears nothing more" in caplog.text
+    assert EventKind.WATCHDOG not in site.events()
+
+
 def test_stop_before_run_ends_at_once() -> None:
     site = Site(make_installation(make_device(1)))
     site.runtime.stop()
