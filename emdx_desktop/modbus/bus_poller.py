@@ -216,11 +216,12 @@ class ModbusBusPoller:
 
     def _take_job(self, now_s: float) -> tuple[DevicePoll, tuple[GroupSchedule, ...], bool] | None:
         """The next visit: device, groups, whether it is a probe of a silent device."""
-        if self._asked:
-            poll = self._asked.popleft()
-            return poll, poll.groups, False
+        asked = next((poll for poll in self._asked if poll.not_before_s <= now_s), None)
+        if asked is not None:
+            self._asked.remove(asked)
+            return asked, asked.groups, False
         for poll in self._polls:
-            if poll.retry_s <= now_s:
+            if max(poll.retry_s, poll.not_before_s) <= now_s:
                 poll.retry_s = math.inf
                 return poll, poll.retry_groups, False
         if self._must_ask_again and all(poll.is_dead for poll in self._polls):
@@ -268,9 +269,9 @@ class ModbusBusPoller:
 
     def _next_look_s(self) -> float:
         """When there may be something to do again."""
-        looks = [poll.retry_s for poll in self._polls]
+        looks = [max(poll.retry_s, poll.not_before_s) for poll in self._polls]
         looks += [max(poll.next_probe_s, poll.not_before_s) for poll in self._polls if poll.is_dead]
-        looks += [poll.not_before_s for poll in self._round]
+        looks += [poll.not_before_s for poll in (*self._round, *self._asked)]
         if all(poll.not_before_s > self._round_due_s for poll in self._round):
             looks.append(self._round_due_s)
         return min(looks)
@@ -278,8 +279,6 @@ class ModbusBusPoller:
     async def _pause(self, wait_s: float) -> None:
         """Wait, unless somebody wants a device read at once."""
         self._wake.clear()
-        if self._asked:
-            return
         try:
             async with asyncio.timeout(wait_s):
                 await self._wake.wait()
@@ -522,7 +521,10 @@ class ModbusBusPoller:
         if not link.has_reliable_tid:
             # P3: nobody can tell a late reply from the right one, so it must not find anybody listening
             if not is_over(fault):
-                poll.not_before_s = max(poll.not_before_s, start_s + LATE_REPLY_TIMEOUTS * self._timeout_s)
+                for other in self._polls:  # several devices may share a unit
+                    if other.asks_unit(unit_id):
+                        free_s = start_s + LATE_REPLY_TIMEOUTS * self._timeout_s
+                        other.not_before_s = max(other.not_before_s, free_s)
             await link.quiet(max(self._timeout_s, MIN_QUIET_S))
         elif kind is FaultKind.PROTOCOL:
             await link.close()

@@ -118,6 +118,11 @@ class DevicePoll:
         """Whether it answered when it was last asked."""
         return self.failed_visits == 0 and self.state is not DeviceState.WAITING
 
+    def asks_unit(self, unit_id: int) -> bool:
+        """Whether some of its reads go to this unit."""
+        own_id = self.equipped.device.unit_id
+        return any(own_id + block.unit_offset == unit_id for block in self.reads.blocks)
+
     def due_groups(self, now_s: float) -> tuple[GroupSchedule, ...]:
         """Groups to read at this visit."""
         return tuple(group for group in self.groups if group.due_s <= now_s)

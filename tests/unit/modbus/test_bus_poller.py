@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -634,3 +635,26 @@ def test_a_reading_is_stamped_when_its_own_words_came() -> None:
     one_request_ms = 1000 * ((8 + 9) * 10 / 1200 + 2 * 3.5 * 10 / 1200)
     assert live.ts_ms - START_MS == pytest.approx(one_request_ms, abs=2)
     assert minute.ts_ms - live.ts_ms == pytest.approx(one_request_ms, abs=2)
+
+
+def test_a_unit_whose_late_reply_may_come_is_not_asked_by_hand_or_for_another_device_either() -> None:
+    gateway = make_gateway(LinkScheme.RTU_TCP, line=LINE)
+    shared = equip(live_profile(10), [2])
+    twin = [EquippedDevice(replace(shared[0].device, id=DeviceId(22), name="D22"), shared[0].profile)]
+    bench = Bench(gateway, [*shared, *twin, *equip(live_profile(10), [3])])
+    lost: list[float] = []
+
+    def lose() -> None:
+        bench.line.dead.add(2)
+        lost.append(asyncio.get_running_loop().time())
+
+    def ask() -> None:
+        for one in (2, 22):
+            bench.poller.read_now(DeviceId(one))
+
+    bench.run(40, (20, lose), (20.7, bench.line.dead.clear), (20.8, ask), (21.3, ask))
+    asked = [at for at, request in bench.line.requests if request.unit_id == 2]
+    failed = min(at for at in asked if at >= lost[0])
+    assert min(at for at in asked if at > failed) - failed >= 1.999
+    assert [at for at, request in bench.line.requests if request.unit_id == 3 and failed < at < failed + 2]
+    assert bench.listener.good(22)[-1] > failed + 2
