@@ -97,6 +97,7 @@ class Theme(QObject):
         super().__init__(parent)
         self._choice = name
         self._icons = IconStore(resource_folder() / "icons")
+        self._colors: dict[str, QColor] = {}
         self._made_icons: dict[tuple[str, str, int], QIcon] = {}
         self._hatches: dict[tuple[str, str], QBrush] = {}
 
@@ -122,8 +123,12 @@ class Theme(QObject):
 
     def color(self, token: str, alpha: float = 1.0) -> QColor:
         """Colour of a token; `alpha` 0..1."""
-        color = QColor(self.hex(token))
-        color.setAlphaF(alpha)
+        code = self.hex(token)
+        if code not in self._colors:
+            self._colors[code] = QColor(code)
+        color = QColor(self._colors[code])
+        if alpha < 1.0:
+            color.setAlphaF(alpha)
         return color
 
     def icon(self, name: str, token: str = "ink2", size_px: int = 20) -> QIcon:

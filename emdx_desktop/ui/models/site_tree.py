@@ -333,7 +333,7 @@ class SiteTreeModel(QAbstractItemModel):
     def _tooltip(self, node: _Node) -> str:
         detail = node.snapshot.detail if node.snapshot else node.bus.detail if node.bus else ""
         caution = (
-            self.tr("Σ is the plain sum of the meters below: what one of them feeds to another counts twice.")
+            self.tr("Σ: sum of the meters below that answer; what “fed_by” in the site file names counts once.")
             if node.device is None and node.power_text
             else ""
         )

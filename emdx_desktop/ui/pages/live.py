@@ -34,7 +34,13 @@ from emdx_desktop.ui.context import WindowContext
 from emdx_desktop.ui.models.live_values import LiveColumn, LiveValuesModel
 from emdx_desktop.ui.number_format import MISSING, format_age
 from emdx_desktop.ui.widgets.banner import Banner
-from emdx_desktop.ui.widgets.cell_delegates import CellDelegate, MarkDelegate, NumberDelegate, SymbolDelegate
+from emdx_desktop.ui.widgets.cell_delegates import (
+    CellDelegate,
+    MarkDelegate,
+    NumberDelegate,
+    SymbolDelegate,
+    TextDelegate,
+)
 from emdx_desktop.ui.widgets.labels import Card, ElidedLabel, plain_label
 from emdx_desktop.ui.widgets.marks import MarkLabel
 from emdx_desktop.ui.wording import breaker_mark, device_mark, fault_word
@@ -165,6 +171,8 @@ class LivePage(QWidget):
         table.setTabKeyNavigation(False)
         theme = self._context.theme
         # a view does not own its delegates
+        self._words = TextDelegate(theme, table)
+        table.setItemDelegate(self._words)
         self._delegates = (
             SymbolDelegate(theme, table),
             NumberDelegate(theme, table, is_strong=True),

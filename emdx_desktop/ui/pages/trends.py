@@ -36,7 +36,7 @@ from emdx_desktop.ui.theme import SERIES_TOKENS
 from emdx_desktop.ui.time_ticks import day_text
 from emdx_desktop.ui.trend_loading import SeriesKey, Step, Trend, TrendCurve, energy_step_for, load_trend, step_for
 from emdx_desktop.ui.widgets.banner import Banner
-from emdx_desktop.ui.widgets.cell_delegates import CellDelegate, NumberDelegate, SwatchDelegate
+from emdx_desktop.ui.widgets.cell_delegates import CellDelegate, NumberDelegate, SwatchDelegate, TextDelegate
 from emdx_desktop.ui.widgets.empty_state import EmptyState
 from emdx_desktop.ui.widgets.labels import Card, plain_label
 from emdx_desktop.ui.wording import Mark, Shape, gap_word, quantity_name
@@ -213,6 +213,8 @@ class TrendsPage(QWidget):
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(LEGEND_ROW_PX)
         theme = self._context.theme
+        self._words = TextDelegate(theme, table)
+        table.setItemDelegate(self._words)
         self._delegates: tuple[CellDelegate, ...] = (
             SwatchDelegate(theme, table),
             NumberDelegate(theme, table, is_strong=True),

@@ -14,7 +14,7 @@ from PySide6.QtCore import (
     Qt,
 )
 from PySide6.QtGui import QFont, QKeyEvent, QMouseEvent, QPainter, QPen
-from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
 
 from emdx_desktop.ui.models.live_values import IS_OLD_ROLE
 from emdx_desktop.ui.models.site_tree import MARK_ROLE, NODE_ROLE, UNIT_ROLE, NodeKey, NodeKind
@@ -27,7 +27,7 @@ PADDING_PX = 8
 
 
 class CellDelegate(QStyledItemDelegate):
-    """Draws the row first, then the content over it."""
+    """Draws the row first, then the content over it; all delegates of the program derive from it."""
 
     row_px = 28
 
@@ -40,16 +40,36 @@ class CellDelegate(QStyledItemDelegate):
         return QSize(super().sizeHint(option, index).width(), self.row_px)
 
     def _draw_ground(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> QStyleOptionViewItem:
-        """The row without its text; returns the option with the text."""
+        """The row without its text; returns the option with the text.
+
+        Painted here and not by the style: a style sheet's item took three quarters of the time of a table that
+        changes four times a second (measured with 255 devices).
+        """
         full = QStyleOptionViewItem(option)
-        self.initStyleOption(full, index)
-        empty = QStyleOptionViewItem(full)
-        empty.text = ""
-        # the row chosen is marked by ground and weight; the style would add a gradient
-        empty.state &= ~QStyle.StateFlag.State_HasFocus
-        style = empty.widget.style() if empty.widget is not None else QApplication.style()
-        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, empty, painter, empty.widget)
+        full.text = index.data() or ""
+        rect = full.rect
+        if full.state & QStyle.StateFlag.State_Selected:
+            painter.fillRect(rect, self._theme.color("select"))
+        elif full.state & QStyle.StateFlag.State_MouseOver:
+            painter.fillRect(rect, self._theme.color("hover"))
+        if isinstance(full.widget, QTableView):
+            painter.fillRect(QRect(rect.left(), rect.bottom(), rect.width(), 1), self._theme.color("grid"))
         return full
+
+
+class TextDelegate(CellDelegate):
+    """Words at the left."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        """Ground, words."""
+        full = self._draw_ground(painter, option, index)
+        painter.save()
+        painter.setFont(full.font)
+        painter.setPen(self._theme.color("ink"))
+        rect = full.rect.adjusted(PADDING_PX, 0, -2, 0)
+        text = painter.fontMetrics().elidedText(full.text, Qt.TextElideMode.ElideRight, rect.width())
+        painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
+        painter.restore()
 
 
 class NumberDelegate(CellDelegate):
@@ -188,8 +208,7 @@ class ChoiceDelegate(CellDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Ground, box, name."""
         state = index.data(Qt.ItemDataRole.CheckStateRole)
-        plain = QStyleOptionViewItem(option)
-        full = self._draw_ground(painter, plain, index)
+        full = self._draw_ground(painter, option, index)
         rect = full.rect.adjusted(4, 0, -2, 0)
         painter.save()
         font = QFont(full.font)
@@ -211,11 +230,6 @@ class ChoiceDelegate(CellDelegate):
         text = painter.fontMetrics().elidedText(full.text, Qt.TextElideMode.ElideRight, rect.width())
         painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
         painter.restore()
-
-    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
-        """The style's own tick box is not drawn."""
-        super().initStyleOption(option, index)
-        option.features &= ~QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
 
     def editorEvent(self, event: QEvent, model: QAbstractItemModel, option: QStyleOptionViewItem, index: Index) -> bool:
         """A click anywhere in the row, or Space, ticks."""
