@@ -22,6 +22,8 @@ from emdx_desktop.storage.history_reader import SqliteHistoryReader
 from emdx_desktop.storage.history_writer import open_writer
 
 STATUS_S = 5.0
+LOGGED_STATUS_S = 60.0
+"""Where the lines go into a file, as under a service, one a minute is enough."""
 END_S = 2.0
 ANSWERING = (DeviceState.ANSWERING, DeviceState.PARTIAL)
 
@@ -85,11 +87,11 @@ def stop_on_signals(stop: Callable[[], object]) -> None:
 class StatusPrinter:
     """Prints a line of status now and then, in a thread of its own: a terminal that stalls must not stall a line."""
 
-    def __init__(self, port: SupervisionPort, zone: ZoneInfo, *, as_json: bool, every_s: float = STATUS_S) -> None:
+    def __init__(self, port: SupervisionPort, zone: ZoneInfo, *, as_json: bool) -> None:
         self._port = port
         self._zone = zone
         self._as_json = as_json
-        self._every_s = every_s
+        self._every_s = STATUS_S if sys.stdout.isatty() else LOGGED_STATUS_S
         self._is_stopping = threading.Event()
         self._has_snapshot = threading.Event()
         self._leave = port.subscribe(lambda _snapshot: self._has_snapshot.set())
