@@ -40,6 +40,7 @@ from emdx_desktop.storage.space import report_space
 from emdx_desktop.storage.tail import MINUTE_BITS, StoredLayout, TailBlock
 
 Ints = NDArray[np.int64]
+_LONGEST_DAY_MINUTES = 25 * 60
 _LOWEST = np.iinfo(np.int64).min  # its absolute value overflows
 _NOT_RECORDED = int(Quality.NOT_RECORDED)
 
@@ -159,7 +160,9 @@ class SqliteHistoryReader:
         first, end = _minute_range(start_ms, end_ms)
         parts: list[tuple[Ints, Ints]] = []
         with self._view() as view:
-            for series in view.book.of(device_id, quantity):
+            every = view.book.of(device_id, quantity)
+            first, end = _clip(view, every, first, end)
+            for series in every:
                 content = _load_stretch(view, series, first, end)
                 offsets = _offsets(view, series, first, end)
                 ts = np.arange(first, end, dtype=np.int64) * MINUTE_MS
@@ -187,13 +190,17 @@ class SqliteHistoryReader:
         first, end = -(-start_ms // MINUTE_MS), -(-end_ms // MINUTE_MS)
         parts: list[_ScaledHours] = []
         with self._view() as view:
+            every = view.book.of(device_id, quantity)
+            first, end = _clip(view, every, first, end)
+            if first >= end:
+                return _to_rollups([])
             day_starts: list[int] = []
             hours_end = end
             if resolution is Resolution.DAY:
                 day_starts = view.hours.day_starts(first, end)
                 hours_end = day_starts[-1]
                 first = day_starts[0]
-            for series in view.book.of(device_id, quantity):
+            for series in every:
                 hours = merge(
                     [view.stored_rollups(series.id, first, hours_end), _tail_hours(view, series, first, hours_end)]
                 )
@@ -376,6 +383,16 @@ def _complete_day(
 def _minute_range(start_ms: int, end_ms: int) -> tuple[int, int]:
     first = start_ms // MINUTE_MS
     return first, max(first, -(-end_ms // MINUTE_MS))
+
+
+def _clip(view: HistoryAccess, every: Sequence[StoredSeries], first: int, end: int) -> tuple[int, int]:
+    """Leave out the time before a quantity has history (but for the local day it began in) and after."""
+    if not every:
+        return first, first
+    began = min(series.first_minute for series in every) - _LONGEST_DAY_MINUTES
+    ended = max(view.last_minute(), *(series.last_minute for series in every)) + 1
+    low = max(first, began)
+    return low, max(low, min(end, ended))
 
 
 def _load_stretch(view: HistoryAccess, series: StoredSeries, first: int, end: int) -> Day:
