@@ -196,6 +196,8 @@ class MainWindow(QMainWindow):
 
     def _build_menu(self) -> None:
         menu = QMenu(self)
+        # its button is laid out from right to left to put the arrow behind the name; the menu is not
+        menu.setLayoutDirection(self.layoutDirection())
         self._open_action = menu.addAction(self.tr("Open site file…"))
         self._open_action.setShortcut(QKeySequence(QKeySequence.StandardKey.Open))
         self._open_action.setEnabled(self._site_files is not None)
