@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypedDict
 
 import serial
 
@@ -45,6 +46,33 @@ else:
     _PORT_ERRORS += (termios.error,)
 
 _PARITIES = {Parity.NONE: serial.PARITY_NONE, Parity.EVEN: serial.PARITY_EVEN, Parity.ODD: serial.PARITY_ODD}
+
+
+class PortSettings(TypedDict):
+    """What a serial port is opened with."""
+
+    port: str
+    baudrate: int
+    bytesize: int
+    parity: str
+    stopbits: int
+
+
+def port_settings(name: str, line: LineSettings) -> PortSettings:
+    """Settings of a port.
+
+    A pseudo-terminal carries bytes: it has neither data bits nor parity, and refuses when asked for them alone,
+    as it is when opened a second time.
+    """
+    real_name = os.path.realpath(name) if name.startswith("/") else name
+    has_bits = not real_name.startswith("/dev/pts/")
+    return PortSettings(
+        port=real_name,
+        baudrate=line.baud,
+        bytesize=line.databits if has_bits else 8,
+        parity=_PARITIES[line.parity] if has_bits else serial.PARITY_NONE,
+        stopbits=line.stopbits,
+    )
 
 
 class SerialLink(BusLink):
@@ -125,23 +153,13 @@ class SerialLink(BusLink):
     # --- in the thread ---------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        line = self._line
-        # A pseudo-terminal carries bytes: it has no data bits to set, and refuses to be asked for seven.
-        name = os.path.realpath(self._name) if self._name.startswith("/") else self._name
-        databits = 8 if name.startswith("/dev/pts/") else line.databits
         try:
             self._port = serial.Serial(
-                name,
-                baudrate=line.baud,
-                bytesize=databits,
-                parity=_PARITIES[line.parity],
-                stopbits=line.stopbits,
-                timeout=READ_SLICE_S,
-                write_timeout=5.0,
-                exclusive=True,
+                **port_settings(self._name, self._line), timeout=READ_SLICE_S, write_timeout=5.0, exclusive=True
             )
         except _PORT_ERRORS as error:
-            message = f"the serial port {self._name} cannot be opened ({error})"
+            # a terminal's error has its words as the last of its arguments
+            message = f"the serial port {self._name} cannot be opened ({error.args[-1] if error.args else error})"
             raise LinkFault(message, kind=FaultKind.CONNECT) from error
         self.received_bytes = 0
 

@@ -23,7 +23,7 @@ from emdx_desktop.modbus.bus_poller import ModbusBusPoller
 from emdx_desktop.modbus.framing import make_framing
 from emdx_desktop.modbus.links import make_link
 from emdx_desktop.modbus.requests import ReadRequest
-from emdx_desktop.modbus.serial_link import SerialLink
+from emdx_desktop.modbus.serial_link import SerialLink, port_settings
 
 
 class Slave:
@@ -86,6 +86,34 @@ def test_rtu_is_read_at_every_speed_and_parity(slave: Slave, baud: int, parity: 
         link = make_serial_link(slave, line=LineSettings(baud, parity, stopbits))
         await link.open()
         assert await link.read(ReadRequest(5, 3, 100, 3), 1.0) == (100, 101, 102)
+        await link.close()
+        slave.detach()
+
+    run_real(main)
+
+
+def test_a_port_gets_the_bits_of_its_line_and_a_pseudo_terminal_none(slave: Slave) -> None:
+    line = LineSettings(19200, Parity.EVEN, 2, 7)
+    assert port_settings("COM3", line) == {
+        "port": "COM3",
+        "baudrate": 19200,
+        "bytesize": 7,
+        "parity": "E",
+        "stopbits": 2,
+    }
+    assert port_settings("/dev/ttyUSB0", LineSettings(9600, Parity.ODD))["parity"] == "O"
+    assert port_settings("/dev/ttyUSB0", LineSettings(9600))["parity"] == "N"
+    bare = port_settings(slave.name, line)
+    assert (bare["bytesize"], bare["parity"]) == (8, "N")
+
+
+def test_a_port_opens_again_after_it_was_closed(slave: Slave) -> None:
+    async def main() -> None:
+        slave.attach()
+        link = make_serial_link(slave, line=LineSettings(19200, Parity.EVEN))
+        for _ in range(3):
+            await link.open()
+            assert await link.read(ReadRequest(5, 3, 100, 3), 1.0) == (100, 101, 102)
         await link.close()
         slave.detach()
 
