@@ -18,7 +18,7 @@ from emdx_desktop.modbus.planner import plan_bus
 
 DEVICES = 32
 REGISTERS = 120
-DEAD = 3
+DEAD_DEVICES = 3
 DEAD_TIMEOUT_MS = 500
 
 
@@ -34,7 +34,7 @@ def poll_one_line(baud: int, link: str, seconds: float, dead: int = 0, timeout_m
 def measured_cycle_s(times: AnswerTimes) -> float:
     """Mean period over all devices that answered at least three times."""
     periods = [times.mean_period_s(device) for device, moments in times.good_s.items() if len(moments) >= 3]
-    if len(periods) < DEVICES - DEAD:
+    if len(periods) < DEVICES - DEAD_DEVICES:
         raise BenchError(f"only {len(periods)} of {DEVICES} devices answered often enough")
     return statistics.mean(periods)
 
@@ -63,8 +63,8 @@ def run_cycle(setup: Setup) -> Mapping[str, Measured]:
 def run_dead(setup: Setup) -> Mapping[str, Measured]:
     """Three of 32 devices never answer. The limit is that of the 29 that do."""
     seconds = 120 if setup.is_quick else 600
-    times = poll_one_line(9600, "tcp", seconds, DEAD, DEAD_TIMEOUT_MS)
-    limit_s = cycle_limit_s(DEVICES - DEAD, REGISTERS, 9600)
+    times = poll_one_line(9600, "tcp", seconds, DEAD_DEVICES, DEAD_TIMEOUT_MS)
+    limit_s = cycle_limit_s(DEVICES - DEAD_DEVICES, REGISTERS, 9600)
     period_s = measured_cycle_s(times)
     worst_s = max(times.mean_period_s(device) for device in times.good_s)
     probes = sum(times.bad.values())
