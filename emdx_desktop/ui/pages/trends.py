@@ -38,7 +38,7 @@ from emdx_desktop.ui.trend_loading import SeriesKey, Step, Trend, TrendCurve, en
 from emdx_desktop.ui.widgets.banner import Banner
 from emdx_desktop.ui.widgets.cell_delegates import CellDelegate, NumberDelegate, SwatchDelegate, TextDelegate
 from emdx_desktop.ui.widgets.empty_state import EmptyState
-from emdx_desktop.ui.widgets.labels import Card, plain_label
+from emdx_desktop.ui.widgets.labels import Card, ElidedLabel, plain_label
 from emdx_desktop.ui.wording import Mark, Shape, gap_word, quantity_name
 
 if TYPE_CHECKING:
@@ -102,10 +102,9 @@ class TrendsPage(QWidget):
         outer.addWidget(self._banner)
         self._card = Card(self, padding_px=12)
         note_row = QHBoxLayout()
-        self._note = plain_label("", "second", self._card)
+        self._note = ElidedLabel("second", self._card)
         self._keys = plain_label(self.tr("← → cross-hair, + − zoom, 0 all"), "axis", self._card)
-        note_row.addWidget(self._note)
-        note_row.addStretch(1)
+        note_row.addWidget(self._note, 1)
         note_row.addWidget(self._keys)
         self._card.body.addLayout(note_row)
         self._bar = QProgressBar(self._card)
@@ -367,7 +366,7 @@ class TrendsPage(QWidget):
         self.legend.set_entries(entries, view)
         rows = min(MAX_LEGEND_ROWS, max(1, len(entries)))
         self.table.setFixedHeight(LEGEND_ROW_PX * (rows + 1) + 2)
-        self._note.setText(self._note_text(trend))
+        self._note.set_whole_text(self._note_text(trend))
         if not trend.curves:
             self._stack.setCurrentWidget(self.empty)
             self.content_shown.emit()
@@ -483,7 +482,7 @@ class TrendsPage(QWidget):
                 word = {Step.HOUR: self.tr("hours"), Step.DAY: self.tr("days")}[step]
                 parts.append(self.tr("Lines: means from {0}; tint: lowest to highest of every reading.").format(word))
         if len(instants) < len(trend.curves):
-            parts.append(self.tr("Steps: index at the end minus index at the start."))
+            parts.append(self.tr("Steps: differences of the index."))
         parts.append(self.tr("Hatched: no data."))
         return " ".join(parts)
 
@@ -611,7 +610,7 @@ class TrendsPage(QWidget):
     @Slot()
     def _on_loading_timer_timeout(self) -> None:
         self._bar.show()
-        self._note.setText(self.tr("Loading… ({0} chosen)").format(len(self.choice.chosen)))
+        self._note.set_whole_text(self.tr("Loading… ({0} chosen)").format(len(self.choice.chosen)))
 
     @Slot()
     def _on_copy_triggered(self) -> None:

@@ -163,7 +163,7 @@ class NodeDelegate(CellDelegate):
         """Ground, icon, name."""
         full = self._draw_ground(painter, option, index)
         key: NodeKey | None = index.data(NODE_ROLE)
-        rect = full.rect.adjusted(6, 0, -2, 0)
+        rect = full.rect.adjusted(8, 0, -2, 0)
         painter.save()
         font = QFont(full.font)
         is_selected = bool(full.state & QStyle.StateFlag.State_Selected)
