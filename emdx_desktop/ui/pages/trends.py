@@ -31,15 +31,14 @@ from emdx_desktop.ui.bridge import Cancellation
 from emdx_desktop.ui.context import WindowContext
 from emdx_desktop.ui.models.quantity_choice import QuantityChoiceModel
 from emdx_desktop.ui.models.trend_legend import LegendColumn, LegendEntry, TrendLegendModel
-from emdx_desktop.ui.number_format import display_unit
 from emdx_desktop.ui.theme import SERIES_TOKENS
-from emdx_desktop.ui.time_ticks import day_text
-from emdx_desktop.ui.trend_loading import SeriesKey, Step, Trend, TrendCurve, energy_step_for, load_trend, step_for
+from emdx_desktop.ui.trend_loading import SeriesKey, Trend, TrendCurve, energy_step_for, load_trend, step_for
+from emdx_desktop.ui.trend_wording import axis_title, curve_quantity, gap_text, note_text, period_text
 from emdx_desktop.ui.widgets.banner import Banner
 from emdx_desktop.ui.widgets.cell_delegates import CellDelegate, NumberDelegate, SwatchDelegate, TextDelegate
 from emdx_desktop.ui.widgets.empty_state import EmptyState
 from emdx_desktop.ui.widgets.labels import Card, ElidedLabel, plain_label
-from emdx_desktop.ui.wording import Mark, Shape, gap_word, quantity_name
+from emdx_desktop.ui.wording import Mark, Shape, quantity_name
 
 if TYPE_CHECKING:
     from emdx_desktop.ui.widgets.trend_plot import TrendPlot
@@ -366,7 +365,7 @@ class TrendsPage(QWidget):
         self.legend.set_entries(entries, view)
         rows = min(MAX_LEGEND_ROWS, max(1, len(entries)))
         self.table.setFixedHeight(LEGEND_ROW_PX * (rows + 1) + 2)
-        self._note.set_whole_text(self._note_text(trend))
+        self._note.set_whole_text(note_text(trend))
         if not trend.curves:
             self._stack.setCurrentWidget(self.empty)
             self.content_shown.emit()
@@ -378,10 +377,10 @@ class TrendsPage(QWidget):
         curves = [
             PlottedCurve(
                 curve,
-                f"{self._quantity(curve)}, {self._device_name(curve.key.device_id)}",
+                f"{curve_quantity(curve)}, {self._device_name(curve.key.device_id)}",
                 places[curve.key],
-                self._axis_title(curve),
-                tuple(self._gap_text(curve, gap.start_ms, gap.end_ms, gap.quality) for gap in curve.gaps),
+                axis_title(curve),
+                self._gap_texts(curve),
             )
             for curve in trend.curves
             if curve.key in places
@@ -411,101 +410,20 @@ class TrendsPage(QWidget):
     def _entry(self, number: int, key: SeriesKey) -> LegendEntry:
         curves = self._trend.curves if self._trend is not None else ()
         curve = next((candidate for candidate in curves if candidate.key == key), None)
-        quantity = self._quantity(curve) if curve is not None else quantity_name(QUANTITIES[key.quantity])
+        quantity = curve_quantity(curve) if curve is not None else quantity_name(QUANTITIES[key.quantity])
         token = SERIES_TOKENS[number % len(SERIES_TOKENS)]
         return LegendEntry(quantity, self._device_name(key.device_id), token, number >= len(SERIES_TOKENS), curve)
+
+    def _gap_texts(self, curve: TrendCurve) -> tuple[str, ...]:
+        device, numbers = self._device_name(curve.key.device_id), self._context.numbers
+        return tuple(gap_text(device, numbers, gap.start_ms, gap.end_ms, gap.quality) for gap in curve.gaps)
 
     def _device_name(self, device_id: DeviceId) -> str:
         devices = self._installation.devices if self._installation is not None else ()
         return next((device.name for device in devices if device.id == device_id), "")
 
-    def _quantity(self, curve: TrendCurve) -> str:
-        definition = QUANTITIES[curve.key.quantity]
-        name = f"{quantity_name(definition)} {definition.symbol}"
-        return self.tr("{0} per {1}").format(name, self._step_word(curve.step)) if curve.is_energy else name
-
-    def _step_word(self, step: Step) -> str:
-        return {
-            Step.MINUTE: self.tr("minute"),
-            Step.FIVE_MINUTES: self.tr("5 min"),
-            Step.HOUR: self.tr("hour"),
-            Step.DAY: self.tr("day"),
-            Step.MONTH: self.tr("month"),
-        }[step]
-
-    def _axis_title(self, curve: TrendCurve) -> str:
-        base = QUANTITIES[curve.key.quantity].unit
-        name = {
-            "W": self.tr("Active power"),
-            "var": self.tr("Reactive power"),
-            "VA": self.tr("Apparent power"),
-            "V": self.tr("Voltage"),
-            "A": self.tr("Current"),
-            "Hz": self.tr("Frequency"),
-            "%": self.tr("Share"),
-            "°C": self.tr("Temperature"),
-            "1": self.tr("Power factor"),
-            "Wh": self.tr("Active energy"),
-            "varh": self.tr("Reactive energy"),
-            "VAh": self.tr("Apparent energy"),
-            "m³": self.tr("Volume"),
-            "m³/h": self.tr("Flow"),
-            "h": self.tr("Time"),
-            "mA": self.tr("Analogue input"),
-        }.get(base, self.tr("Value"))
-        if curve.is_energy:
-            name = self.tr("{0} per {1}").format(
-                self.tr("Pulses") if base == "1" else name, self._step_word(curve.step)
-            )
-        symbol = display_unit(base).symbol
-        return f"{name}, {symbol}" if symbol else name
-
-    def _gap_text(self, curve: TrendCurve, start_ms: int, end_ms: int, quality: int) -> str:
-        minutes = round((end_ms - start_ms) / MINUTE_MS)
-        if minutes < 120:
-            length = self._context.numbers.with_unit(str(minutes), "min")
-        elif minutes < 2880:
-            length = self._context.numbers.with_unit(str(round(minutes / 60)), "h")
-        else:
-            length = self.tr("{0} days").format(round(minutes / 1440))
-        return f"{self._device_name(curve.key.device_id)}: {gap_word(quality)}, {length}"
-
-    def _note_text(self, trend: Trend) -> str:
-        if not trend.curves:
-            return ""
-        instants = [curve for curve in trend.curves if not curve.is_energy]
-        parts = []
-        if any(curve.step is Step.MINUTE for curve in instants):
-            parts.append(self.tr("Lines: means from minutes; tint: lowest to highest minute."))
-        for step in (Step.HOUR, Step.DAY):
-            if any(curve.step is step for curve in instants):
-                word = {Step.HOUR: self.tr("hours"), Step.DAY: self.tr("days")}[step]
-                parts.append(self.tr("Lines: means from {0}; tint: lowest to highest of every reading.").format(word))
-        if len(instants) < len(trend.curves):
-            parts.append(self.tr("Steps: differences of the index."))
-        parts.append(self.tr("Hatched: no data."))
-        return " ".join(parts)
-
     def _show_period(self, period: Period) -> None:
-        zone, locale = self._zone, self._context.numbers.locale
-        start, end = local_time(period.start_ms, zone), local_time(period.end_ms - 1, zone)
-        first, last = day_text(period.start_ms, zone, locale), day_text(period.end_ms - 1, zone, locale)
-        is_whole_days = start.hour == start.minute == 0 and (end.hour, end.minute) == (23, 59)
-        if is_whole_days and start.date() == end.date():
-            text = f"{first} {start.year}"
-        elif is_whole_days and start.day == 1 and (start.month, start.year) == (end.month, end.year):
-            text = f"{locale.monthName(start.month)} {start.year}"
-        elif is_whole_days and (start.day, start.month, end.day, end.month) == (1, 1, 31, 12):
-            text = str(start.year) if start.year == end.year else f"{start.year} – {end.year}"
-        elif is_whole_days or period.length_ms > 20 * 86_400_000:
-            text = f"{first} {start.year} – {last} {end.year}"
-        elif start.date() == end.date():
-            until = local_time(period.end_ms, zone)
-            text = f"{first}, {start:%H:%M} – {until:%H:%M}"
-        else:
-            until = local_time(period.end_ms, zone)
-            text = f"{first} {start:%H:%M} – {last} {until:%H:%M}"
-        self._period_label.setText(text)
+        self._period_label.setText(period_text(period, self._zone, self._context.numbers.locale))
         self._live.setChecked(self._is_live)
         self._after.setEnabled(not self._is_live)
 

@@ -1,4 +1,4 @@
-"""The plot of page Trends: the only file that knows pyqtgraph. Import it beside the window: it takes 0.4 s.
+"""The plot of page Trends. Imports pyqtgraph, so it is imported beside the window: it takes 0.4 s.
 
 Each unit has a pane of its own on one time axis. A curve is drawn from its pyramid: about as many points as
 pixels, so that a year of minutes pans as fast as an hour.
@@ -6,38 +6,34 @@ pixels, so that a year of minutes pans as fast as an hour.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
 import numpy as np
 import pyqtgraph as pg
-from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QColor, QFont, QImage, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QTransform
-from PySide6.QtWidgets import QLabel, QStyleOptionGraphicsItem, QWidget
+from PySide6.QtCore import QPointF, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QFont, QKeyEvent, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QLabel, QWidget
 
 from emdx_desktop.domain.periods import Period
-from emdx_desktop.ui.envelope import EnvelopeSlice
 from emdx_desktop.ui.number_format import NumberFormat
 from emdx_desktop.ui.theme import SERIES_TOKENS, Theme
-from emdx_desktop.ui.time_ticks import step_decimals, time_ticks, value_step, value_ticks
+from emdx_desktop.ui.time_ticks import value_step
 from emdx_desktop.ui.trend_loading import TrendCurve
+from emdx_desktop.ui.widgets.trend_axes import TimeAxis, ValueAxis
+from emdx_desktop.ui.widgets.trend_layers import TICK_PX, Band, GapNames, Ground
 
 AXIS_WIDTH_PX = 56
-TICK_PX = 11
-TICK_ROOM_PX = 84
 POINTS_PER_PX = 1.5
 FRAME_MS = 16
 SETTLE_MS = 150
 MIN_VIEW_S = 300.0
 MAX_VIEW_S = 12 * 366 * 86_400.0
 BAND_ALPHA = 0.22
-MIN_NAMED_GAP_PX = 8
 GAP_NAME_PX = 20
 MAX_BANDS = 2
 TITLE_PX = 18
-VALUE_TICK_ROOM_PX = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,266 +65,13 @@ class PlottedCurve:
         return self.position >= len(SERIES_TOKENS)
 
 
-class _TimeAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no annotations
-    """Local time with dates at midnight; the stock axis knows a single offset."""
-
-    def __init__(self, numbers: NumberFormat, zone: tzinfo) -> None:
-        super().__init__("bottom")
-        self._numbers = numbers
-        self.zone = zone
-        self._texts: dict[float, str] = {}
-        self.midnights: list[float] = []
-        self.ticks_s: list[float] = []
-
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N803
-        """Ticks of the shown range, with their labels remembered."""
-        max_ticks = max(2, int(size / TICK_ROOM_PX))
-        ticks = time_ticks(round(minVal * 1000), round(maxVal * 1000), max_ticks, self.zone, self._numbers.locale)
-        self._texts = {tick.ts_ms / 1000: tick.text for tick in ticks}
-        self.midnights = [tick.ts_ms / 1000 for tick in ticks if tick.is_midnight]
-        self.ticks_s = list(self._texts)
-        return [(1.0, self.ticks_s)]
-
-    def tickStrings(self, values: Sequence[float], _scale: float, _spacing: float) -> list[str]:
-        """Labels."""
-        return [self._texts.get(value, "") for value in values]
-
-
-class _ValueAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no annotations
-    """4 to 6 ticks at 1-2-5 steps, numbers as everywhere in the program."""
-
-    def __init__(self, numbers: NumberFormat) -> None:
-        super().__init__("left")
-        self._numbers = numbers
-
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N803
-        """Ticks of the shown range."""
-        count = _tick_count(size)
-        return [(value_step(max(maxVal - minVal, 1e-12), count), value_ticks(minVal, maxVal, count))]
-
-    def tickStrings(self, values: Sequence[float], _scale: float, spacing: float) -> list[str]:
-        """Labels with as many decimals as tell them apart."""
-        return [self._numbers.fixed(value, step_decimals(spacing)) for value in values]
-
-
-def _use_pixels(painter: QPainter, box: pg.ViewBox) -> None:
-    """From the units of the axes back to pixels of the pane, as a pure shift.
-
-    What rounding leaves of the scale would make Qt treat each rectangle as a path: 20 times slower (measured).
-    """
-    whole = box.childTransform().inverted()[0] * painter.transform()
-    painter.setTransform(QTransform.fromTranslate(round(whole.dx()), round(whole.dy())))
-
-
-def _tick_count(height_px: float) -> int:
-    """As many labels as there is room for, 6 at most."""
-    return min(6, max(2, int(height_px / VALUE_TICK_ROOM_PX)))
-
-
-class _Ground(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no annotations
-    """Behind the curves: the hatch of gaps, grid lines, midnights."""
-
-    def __init__(self, theme: Theme, time_axis: _TimeAxis, value_axis: _ValueAxis) -> None:
-        super().__init__()
-        self._theme = theme
-        self._time_axis = time_axis
-        self._value_axis = value_axis
-        self._gaps: list[tuple[float, float, str]] = []
-        self.setZValue(-20)
-
-    def set_gaps(self, gaps: list[tuple[float, float, str]]) -> None:
-        """Start, end (epoch seconds) and reason of each gap."""
-        self._gaps = gaps
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        """All of the pane."""
-        return QRectF(self.viewRect())
-
-    def viewRangeChanged(self) -> None:
-        """The pane shows another range."""
-        self.prepareGeometryChange()
-        self.update()
-
-    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
-        """In pixels of the pane: lines of 1 px on whole pixels."""
-        box = self.getViewBox()
-        (x0, x1), (y0, y1) = box.viewRange()
-        width_px, height_px = box.width(), box.height()
-        if x1 <= x0 or y1 <= y0 or width_px <= 0:
-            return
-        painter.save()
-        _use_pixels(painter, box)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-
-        def px_of_x(x: float) -> float:
-            return float(round((x - x0) / (x1 - x0) * width_px))
-
-        self._paint_gaps(painter, px_of_x, width_px, height_px)
-        painter.setPen(QPen(self._theme.color("grid"), 1))
-        for value in value_ticks(y0, y1, _tick_count(height_px)):
-            y_px = round((y1 - value) / (y1 - y0) * height_px)
-            painter.drawLine(QPointF(0, y_px), QPointF(width_px, y_px))
-        midnights = set(self._time_axis.midnights)
-        for x in self._time_axis.ticks_s:
-            painter.setPen(QPen(self._theme.color("line2" if x in midnights else "grid"), 1))
-            painter.drawLine(QPointF(px_of_x(x), 0), QPointF(px_of_x(x), height_px))
-        painter.restore()
-
-    def _paint_gaps(
-        self, painter: QPainter, px_of_x: Callable[[float], float], width_px: float, height_px: float
-    ) -> None:
-        for start, end, _text in self._gaps:
-            left_px, right_px = max(0.0, px_of_x(start)), min(width_px, px_of_x(end))
-            if right_px > 0 and left_px < width_px:
-                painter.fillRect(QRectF(left_px, 0, max(right_px - left_px, 1.0), height_px), self._theme.hatch())
-
-
-class _GapNames(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no annotations
-    """Before the curves: why there are gaps, as far as there is room for words."""
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
-        self._gaps: list[tuple[float, float, str]] = []
-        self.setZValue(20)
-
-    def set_gaps(self, gaps: list[tuple[float, float, str]]) -> None:
-        """Start, end (epoch seconds) and reason of each gap, ascending."""
-        self._gaps = gaps
-        self.update()
-
-    @property
-    def has_gaps(self) -> bool:
-        """Whether there is anything to say."""
-        return bool(self._gaps)
-
-    def boundingRect(self) -> QRectF:
-        """All of the pane."""
-        return QRectF(self.viewRect())
-
-    def viewRangeChanged(self) -> None:
-        """The pane shows another range."""
-        self.prepareGeometryChange()
-
-    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
-        """One text a gap, none over another."""
-        box = self.getViewBox()
-        (x0, x1), _ = box.viewRange()
-        width_px = box.width()
-        if x1 <= x0:
-            return
-        painter.save()
-        _use_pixels(painter, box)
-        font = QFont(painter.font())
-        font.setPixelSize(TICK_PX)
-        painter.setFont(font)
-        last_text_px = -1.0
-        for start, end, text in self._gaps:
-            left_px = max(0.0, (start - x0) / (x1 - x0) * width_px)
-            right_px = min(width_px, (end - x0) / (x1 - x0) * width_px)
-            text_px = painter.fontMetrics().horizontalAdvance(text)
-            at_px = min(max(0.0, (left_px + right_px - text_px) / 2), max(0.0, width_px - text_px))
-            if right_px - left_px < MIN_NAMED_GAP_PX or at_px <= last_text_px:
-                continue
-            room = QRectF(at_px - 4, 2, text_px + 8, 16)
-            painter.fillRect(room, self._theme.color("surface"))
-            painter.setPen(self._theme.color("ink3"))
-            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, text)
-            last_text_px = at_px + text_px + 8
-        painter.restore()
-
-
-class _Band(pg.GraphicsObject):  # type: ignore[misc]  # pyqtgraph has no annotations
-    """Lowest to highest, as a tint behind the line, painted into a picture of the pane.
-
-    For 1,000 noisy points a filled outline took 180 ms and upright rectangles 20 ms (Qt blends a column
-    pixel by pixel); the picture takes 3 ms however tall the band is (measured, 1200×600).
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._piece: EnvelopeSlice | None = None
-        self._color = QColor()
-        self._image = QImage()
-        self._pixels: NDArray[np.uint8] | None = None  # memory of the picture
-        self._top_px = 0
-        self._painted: tuple[object, ...] = ()
-        self.setZValue(-10)
-
-    def set_band(self, piece: EnvelopeSlice | None, color: QColor) -> None:
-        """Show another band, None for none."""
-        self._piece = piece
-        self._color = color
-        self._painted = ()
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        """All of the pane."""
-        return QRectF(self.viewRect())
-
-    def viewRangeChanged(self) -> None:
-        """The pane shows another range."""
-        self.prepareGeometryChange()
-
-    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
-        """The picture, made again when range or size changed."""
-        box = self.getViewBox()
-        (x0, x1), (y0, y1) = box.viewRange()
-        width_px, height_px = int(box.width()), int(box.height())
-        if self._piece is None or len(self._piece.x) < 2 or x1 <= x0 or y1 <= y0 or min(width_px, height_px) < 1:
-            return
-        wanted = (x0, x1, y0, y1, width_px, height_px)
-        if wanted != self._painted:
-            self._painted = wanted
-            self._make_image(self._piece, (x0, x1), (y0, y1), width_px, height_px)
-        painter.save()
-        _use_pixels(painter, box)
-        painter.drawImage(0, self._top_px, self._image)
-        painter.restore()
-
-    def _make_image(
-        self,
-        piece: EnvelopeSlice,
-        x_range: tuple[float, float],
-        y_range: tuple[float, float],
-        width_px: int,
-        height_px: int,
-    ) -> None:
-        x = piece.x
-        edges = np.concatenate([x[:1], (x[1:] + x[:-1]) / 2, x[-1:]])
-        columns = x_range[0] + np.arange(width_px + 1) * (x_range[1] - x_range[0]) / width_px
-        # points of each column of pixels: at least the one it lies in
-        first = np.clip(np.searchsorted(edges, columns, side="right") - 1, 0, len(x) - 1)
-        low = np.fmin.reduceat(piece.low, first)[:width_px]
-        high = np.fmax.reduceat(piece.high, first)[:width_px]
-        is_inside = (columns[:-1] >= edges[0]) & (columns[:-1] <= edges[-1]) & np.isfinite(low)
-        scale = height_px / (y_range[1] - y_range[0])
-        stride_px = -(-width_px // 4) * 4  # lines of a picture are aligned to 32 bits
-        top_px = np.full(stride_px, height_px, dtype=np.int16)
-        bottom_px = np.zeros(stride_px, dtype=np.int16)
-        # clipped before it is cast: what lies outside the pane must not wrap round
-        tops = np.clip(np.floor((y_range[1] - high[is_inside]) * scale), 0, height_px)
-        bottoms = np.clip(np.ceil((y_range[1] - low[is_inside]) * scale), 0, height_px)
-        top_px[:width_px][is_inside] = tops
-        bottom_px[:width_px][is_inside] = bottoms
-        first_row = int(tops.min()) if len(tops) else 0
-        last_row = max(first_row + 1, int(bottoms.max()) if len(bottoms) else 0)
-        rows = np.arange(first_row, last_row, dtype=np.int16)[:, np.newaxis]
-        self._top_px = first_row
-        # one byte a pixel, 0 or 1, and a table of two colours: a quarter of the memory of full colours
-        self._pixels = ((rows >= top_px) & (rows < bottom_px)).view(np.uint8)
-        self._image = QImage(self._pixels.data, width_px, len(rows), stride_px, QImage.Format.Format_Indexed8)
-        self._image.setColorTable([0, self._color.rgba()])
-
-
 @dataclass(slots=True)
 class _Drawn:
     """One curve on its pane."""
 
     plotted: PlottedCurve
     line: pg.PlotCurveItem
-    band: _Band
+    band: Band
     point_count: int = 0
 
 
@@ -341,8 +84,8 @@ class _Pane:
 
     def __init__(self, plot: TrendPlot, title: str) -> None:
         self.title = title
-        self.time_axis = _TimeAxis(plot.numbers, plot.zone)
-        self.value_axis = _ValueAxis(plot.numbers)
+        self.time_axis = TimeAxis(plot.numbers, plot.zone)
+        self.value_axis = ValueAxis(plot.numbers)
         self.box = pg.ViewBox(enableMenu=False, defaultPadding=0)
         self.label = pg.LabelItem(justify="left")
         self.layout = pg.GraphicsLayout()
@@ -365,8 +108,8 @@ class _Pane:
         for axis in (self.time_axis, self.value_axis):
             axis.linkToView(self.box)
             axis.setStyle(tickLength=0, tickTextOffset=6, tickFont=font)
-        self.ground = _Ground(plot.theme, self.time_axis, self.value_axis)
-        self.gap_names = _GapNames(plot.theme)
+        self.ground = Ground(plot.theme, self.time_axis, self.value_axis)
+        self.gap_names = GapNames(plot.theme)
         self.box.addItem(self.ground, ignoreBounds=True)
         self.box.addItem(self.gap_names, ignoreBounds=True)
         self.cross = pg.InfiniteLine(angle=90, movable=False)
@@ -496,7 +239,7 @@ class TrendPlot(pg.GraphicsLayoutWidget):  # type: ignore[misc]  # pyqtgraph has
             pane.box.removeItem(drawn.band)
         for number, plotted in enumerate(curves):
             if number == len(pane.drawn):
-                band = _Band()
+                band = Band()
                 line = pg.PlotCurveItem(antialias=True, connect="finite", skipFiniteCheck=False)
                 pane.box.addItem(band, ignoreBounds=True)
                 pane.box.addItem(line, ignoreBounds=True)
