@@ -33,6 +33,10 @@ STEP_BACK_MS = 3_600_000
 
 _MIN_RATE_SPAN_MS = 600_000
 
+UNKNOWN_ABSENCE_MS = 3_600_000
+"""A newest count that lies in the future says that the clock was set back while the program did not run. How long
+that was is unknown: at least an hour is granted (own design), or what was counted meanwhile would pass for a jump."""
+
 DEFAULT_MAX_POWER_W = 7.5e6
 """6300 A at 690 V, three phases: the largest low-voltage feeder. Raised by what the device itself measures."""
 
@@ -83,6 +87,7 @@ class CounterGuard:
         "_findings",
         "_hour_marks",
         "_is_bidirectional",
+        "_is_of_history",
         "_is_stepped_back",
         "_last_count",
         "_last_ts_ms",
@@ -121,6 +126,7 @@ class CounterGuard:
         self._factor: Fraction | None = seed.factor if seed else None
         self._last_ts_ms = seed.ts_ms if seed else 0
         self._last_count = seed.count if seed else 0
+        self._is_of_history = seed is not None
         self._hour_marks = ((self._last_ts_ms, self._last_count),) * 2
         self._counts_per_ms = self._allowed_counts_per_ms()
 
@@ -155,6 +161,11 @@ class CounterGuard:
             self._start_epoch(ts_ms, count, self._new_meter_reason, self._last_count)
             self._new_meter_reason = ""
             return self._believe(ts_ms, count)
+        if self._is_of_history:
+            self._is_of_history = False
+            ahead_ms = self._last_ts_ms - ts_ms
+            if ahead_ms > 0:
+                self.shift(-ahead_ms - max(ahead_ms, UNKNOWN_ABSENCE_MS))
         if self._is_plausible_step(ts_ms - self._last_ts_ms, count - self._last_count):
             if self._candidates:
                 self._note(
@@ -279,18 +290,21 @@ def compute_steps(series: CountSeries) -> list[Fraction]:
     What an unknown last count hides is not booked.
     """
     steps: list[Fraction] = []
+    if not len(series.ts_ms):
+        return steps
     epochs = series.epochs
-    position = _epoch_at(epochs, int(series.ts_ms[0]), 0) if len(series.ts_ms) else 0
+    position = _epoch_at(epochs, int(series.ts_ms[0]), 0)
+    reached = int(series.counts[0])
     for i in range(1, len(series.ts_ms)):
-        count, next_count, next_ms = int(series.counts[i - 1]), int(series.counts[i]), int(series.ts_ms[i])
-        step = Fraction(0)
-        next_position = _epoch_at(epochs, next_ms, position)
+        amount = Fraction(0)
+        next_position = _epoch_at(epochs, int(series.ts_ms[i]), position)
         for newer in epochs[position + 1 : next_position + 1]:
             if newer.end_count is not None:
-                step += _step_within(epochs[position], count, newer.end_count)
+                amount += _advance(epochs[position], reached, newer.end_count)[0]
             position += 1
-            count = newer.start_count
-        steps.append(step + _step_within(epochs[position], count, next_count))
+            reached = newer.start_count
+        step, reached = _advance(epochs[position], reached, int(series.counts[i]))
+        steps.append(amount + step)
     return steps
 
 
@@ -301,8 +315,16 @@ def _epoch_at(epochs: Sequence[CounterEpoch], ts_ms: int, start: int) -> int:
     return position
 
 
-def _step_within(epoch: CounterEpoch, count: int, next_count: int) -> Fraction:
-    step = next_count - count
+def _advance(epoch: CounterEpoch, reached: int, next_count: int) -> tuple[Fraction, int]:
+    """Base units counted up to the next count, and the count reached by then.
+
+    A count that is lower without a rollover was read before the clock was set back: what it says was counted
+    already, and counting goes on where the newer readings stood.
+    """
+    step = next_count - reached
     if step < 0 and not is_bidirectional(epoch.quantity):
-        step = step + epoch.modulus if epoch.modulus is not None else 0
-    return step * epoch.factor
+        modulus = epoch.modulus
+        if modulus is None or step + modulus > (1 - ROLLOVER_SHARE) * modulus:
+            return Fraction(0), reached
+        step += modulus
+    return step * epoch.factor, next_count

@@ -34,8 +34,8 @@ def compute_interval_amounts(
     count = len(edges_ms) - 1
     amounts = np.full(max(0, count), np.nan)
     ts_ms = series.ts_ms
-    if count < 1 or len(ts_ms) == 0:
-        return amounts
+    if count < 1 or len(ts_ms) == 0 or not series.epochs:
+        return amounts  # without an epoch nobody knows what a count is worth
     edges = np.asarray(edges_ms, dtype=np.int64)
     # the readings around each border, and nothing between: the steps between them are exact all the same
     before = np.searchsorted(ts_ms, edges, side="right") - 1

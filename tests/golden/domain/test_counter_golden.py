@@ -242,3 +242,24 @@ def test_unknown_end_of_an_epoch_is_not_booked() -> None:
 
 def test_no_readings_no_steps() -> None:
     assert compute_steps(CountSeries(np.array([], np.int64), np.array([], np.int64), ())) == []
+
+
+@pytest.mark.parametrize("modulus", [None, 2**32])
+def test_counts_from_before_the_clock_was_set_back_are_not_booked_again(modulus: int | None) -> None:
+    meter = Meter(modulus=modulus)
+    meter.feed((0, 1000))
+    # at 1:00 the clock was set back to 0:00; the minute at 0:02 is still the one written first
+    meter.good += [(60, 1051), (120, 1001), (180, 1062)]
+    assert meter.energy_wh() == 62 * 10
+
+
+@pytest.mark.parametrize("ahead_s", [90, 86_400])
+def test_clock_set_back_while_the_program_was_off_loses_no_energy(ahead_s: int) -> None:
+    meter = Meter(seed=CounterSeed(T0 + ahead_s * 1000, 1000, KWH_HUNDREDTH))
+    assert meter.feed((0, 1500), (10, 1501), (20, 10**9)) == [G, G, P]
+    assert meter.findings.epochs == []
+    assert meter.kinds == []
+
+
+def test_no_readings_have_no_steps() -> None:
+    assert Meter().energy_wh() == 0

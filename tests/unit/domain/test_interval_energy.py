@@ -69,6 +69,12 @@ def test_no_readings_give_unknown():
     assert np.isnan(compute_interval_amounts(series([]), [0, HOUR_MS])).all()
 
 
+def test_counts_of_unknown_worth_give_unknown():
+    readings = series([(0, 0), (HOUR_MS, 5)])
+    nothing_known = CountSeries(readings.ts_ms, readings.counts, ())
+    assert np.isnan(compute_interval_amounts(nothing_known, [0, HOUR_MS])).all()
+
+
 def test_readings_that_do_not_reach_the_borders_give_unknown():
     assert np.isnan(compute_interval_amounts(series([(10, 0), (20, 5)]), [0, HOUR_MS])).all()
 
