@@ -43,13 +43,14 @@ def _seconds(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     """Acquire until interrupted, or for a time."""
     folder = open_site_folder(args.data)
-    installation = folder.load_installation()
-    require_devices(installation)
-    clock = SystemClock()
-    writer = open_writer(folder.path, clock, purpose="collect")
+    folder.require_live_file()
+    # the writer comes first: it repairs what a crash or a damaged disk left
+    writer = open_writer(folder.path, SystemClock(), purpose="collect")
     try:
         reader = SqliteHistoryReader(folder.path)
         try:
+            installation = folder.load_installation()
+            require_devices(installation)
             runtime = folder.make_runtime(installation, writer, reader)
         finally:
             reader.close()

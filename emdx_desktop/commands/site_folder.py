@@ -17,7 +17,7 @@ from emdx_desktop.app.runtime import AcquisitionRuntime
 from emdx_desktop.attach.server import AttachServer
 from emdx_desktop.domain.catalogue import ProfileCatalogue
 from emdx_desktop.domain.counters import CounterSeed
-from emdx_desktop.domain.errors import ConfigurationError, EnvironmentFault, Problem
+from emdx_desktop.domain.errors import ConfigurationError, EnvironmentFault, Problem, StorageFault
 from emdx_desktop.domain.history import MINUTE_MS
 from emdx_desktop.domain.installation import Device, Installation
 from emdx_desktop.domain.ports import BusPollerFactory, HistoryReader, HistoryWriter, SupervisionPort
@@ -25,6 +25,7 @@ from emdx_desktop.domain.quantities import READ_OFFSET_PREFIX, QuantityKind
 from emdx_desktop.modbus.bus_poller import ModbusBusPoller
 from emdx_desktop.modbus.profile_loader import load_catalogue
 from emdx_desktop.storage.history_reader import SqliteHistoryReader
+from emdx_desktop.storage.journal_copy import COPY_FILE_NAME
 from emdx_desktop.storage.months import LIVE_FILE_NAME
 
 logger = logging.getLogger(__name__)
@@ -71,9 +72,21 @@ class SiteFolder:
         """
         installation = self.find_installation()
         if installation is None:
-            message = f'No site has been read into {self.path} yet; do it with "emdx-desktop site import FILE".'
-            raise ConfigurationError([Problem("", message)])
+            raise self._no_site()
         return installation
+
+    def require_live_file(self) -> None:
+        """Refuse a folder into which nothing was ever read.
+
+        Raises:
+            ConfigurationError: No site was imported yet.
+        """
+        if not (self.path / LIVE_FILE_NAME).is_file() and not (self.path / COPY_FILE_NAME).is_file():
+            raise self._no_site()
+
+    def _no_site(self) -> ConfigurationError:
+        message = f'No site has been read into {self.path} yet; do it with "emdx-desktop site import FILE".'
+        return ConfigurationError([Problem("", message)])
 
     def make_poller_factory(self) -> BusPollerFactory:
         """Makes pollers; only the demo's may read made-up register tables."""
@@ -119,14 +132,26 @@ def open_site_folder(path: Path) -> SiteFolder:
 
 
 def load_counter_seeds(reader: HistoryReader) -> Mapping[SeriesKey, CounterSeed]:
-    """The last reading of every counter, so that acquisition goes on from it."""
+    """The last reading of every counter, so that acquisition goes on from it.
+
+    A counter whose history is damaged starts anew: acquisition does not wait for a repair.
+    """
     seeds: dict[SeriesKey, CounterSeed] = {}
-    for info in reader.series():
+    try:
+        known = reader.series()
+    except StorageFault as fault:
+        logger.warning("all counters start anew: %s", fault)
+        return seeds
+    for info in known:
         if info.column.kind is not QuantityKind.COUNTER or info.column.quantity.startswith(READ_OFFSET_PREFIX):
             continue
         end_ms = info.last_ms + MINUTE_MS
         for reach_ms in _SEED_REACHES_MS:
-            series = reader.load_counts(info.device_id, info.column.quantity, end_ms - reach_ms, end_ms)
+            try:
+                series = reader.load_counts(info.device_id, info.column.quantity, end_ms - reach_ms, end_ms)
+            except StorageFault as fault:
+                logger.warning("%s of device %d starts anew: %s", info.column.quantity, info.device_id, fault)
+                break
             if len(series.ts_ms):
                 factor = series.epochs[-1].factor if series.epochs else None
                 if factor is not None:

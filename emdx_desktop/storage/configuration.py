@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import apsw
-from peewee import CharField, CompositeKey, IntegerField, Model, SchemaManager, TextField
+from peewee import CharField, CompositeKey, DatabaseError, IntegerField, Model, SchemaManager, TextField
 from playhouse.apsw_ext import APSWDatabase
 
 from emdx_desktop.domain.installation import (
@@ -153,6 +155,18 @@ class ConnectionDatabase(APSWDatabase):  # type: ignore[misc]  # peewee has no t
         """The connection's owner closes it."""
 
 
+@contextlib.contextmanager
+def _as_apsw_says() -> Iterator[None]:
+    """peewee wraps what the database says; this package tells damage from refusal by apsw's own errors."""
+    try:
+        yield
+    except DatabaseError as error:
+        if isinstance(error.__context__, apsw.Error):
+            raise error.__context__ from error
+        raise
+
+
+@_as_apsw_says()
 def create_tables(connection: apsw.Connection) -> None:
     """Make the tables that are missing."""
     database = ConnectionDatabase(connection)
@@ -160,6 +174,7 @@ def create_tables(connection: apsw.Connection) -> None:
         SchemaManager(model, database).create_all(safe=True)
 
 
+@_as_apsw_says()
 def load_installation(connection: apsw.Connection) -> Installation | None:
     """The stored installation, None when none was stored yet."""
     database = ConnectionDatabase(connection)
@@ -231,6 +246,7 @@ def _device(row: Any, zones: tuple[str, ...], scales: dict[str, Fraction]) -> De
     )
 
 
+@_as_apsw_says()
 def replace_installation(connection: apsw.Connection, installation: Installation) -> Installation:
     """Store an installation inside the caller's transaction.
 

@@ -22,7 +22,7 @@ from emdx_desktop.storage.journal import load_epochs
 from emdx_desktop.storage.local_hours import LocalHours
 from emdx_desktop.storage.months import HISTORY_FOLDER, LIVE_FILE_NAME, month_of_day
 from emdx_desktop.storage.rollups import HourRollups, decode_rollups, merge
-from emdx_desktop.storage.schema import require_known_version
+from emdx_desktop.storage.schema import has_all_tables, require_known_version
 from emdx_desktop.storage.series_book import SeriesBook
 from emdx_desktop.storage.tail import MINUTE_BITS, StoredLayout, TailBlock, decode_rows, tail_id
 
@@ -64,6 +64,8 @@ class HistoryAccess:
         self.live = live
         try:
             require_known_version(live)
+            if not has_all_tables(live):
+                raise StorageFault(f"{path} is empty or incomplete: start acquisition there, it makes a fresh one.")
             self._file_id = _file_id(path)
             self._data_version = -1
             self._months: OrderedDict[str, apsw.Connection] = OrderedDict()

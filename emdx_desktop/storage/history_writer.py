@@ -30,6 +30,7 @@ from emdx_desktop.storage.folder_check import prepare_folder
 from emdx_desktop.storage.folder_lock import DataFolderLock
 from emdx_desktop.storage.history_access import ZONE_KEY
 from emdx_desktop.storage.housekeeping import Housekeeping
+from emdx_desktop.storage.journal_copy import write_copy
 from emdx_desktop.storage.local_hours import open_zone
 from emdx_desktop.storage.minute_commit import MinuteCommitter
 from emdx_desktop.storage.months import LIVE_FILE_NAME
@@ -106,6 +107,9 @@ class SqliteHistoryWriter:
         self._refused_since_s: float | None = None
         self._next_replay_s = 0.0
         self._next_checkpoint_s = 0.0
+        self._is_copy_due = False
+        self._next_copy_s = 0.0
+        self._copied_series = 0
         self._check_thread: threading.Thread | None = None
         started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="history-writer")
@@ -249,13 +253,14 @@ class SqliteHistoryWriter:
             self._check_thread = threading.Thread(target=self._quick_check, name="history-check")
             self._check_thread.start()
 
-    def _open(self) -> None:
-        opened = open_live(self._folder, self._clock.now_ms(), self._busy_timeout_ms)
+    def _open(self, remarks: tuple[str, ...] = ()) -> None:
+        opened = open_live(self._folder, self._clock.now_ms(), self._busy_timeout_ms, remarks)
         self._connection = opened.connection
         self._committer = MinuteCommitter(opened.connection)
         self._housekeeping = Housekeeping(self._folder, opened.connection, self._committer, self._clock, self._board)
         row = opened.connection.execute("SELECT content FROM setting WHERE key = 'last_saved_minute_ms'").fetchone()
         self._last_saved_ms = max(self._last_saved_ms, int(row[0]) if row else 0)
+        self._is_copy_due = bool(len(self._committer.book))
         for number, remark in enumerate(opened.remarks):
             self._board.post(f"storage.recovered.{self._clock.now_ms()}.{number}", NoticeLevel.ALARM, remark)
         if opened.remarks:
@@ -270,6 +275,8 @@ class SqliteHistoryWriter:
             self._replay()
             for batch in self._held:
                 self._spool.append(batch_to_bytes(batch))
+            if self._is_copy_due:
+                self._write_copy()
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except StorageFault:
             _log.exception("%d minute(s) could neither be saved nor spooled and are lost", len(self._held))
@@ -312,6 +319,8 @@ class SqliteHistoryWriter:
         if not len(self._spool) and not self._held:
             self._board.clear("storage.refused")
         self._last_saved_ms = max(self._last_saved_ms, batch.minute_ms)
+        if batch.epochs or len(self._committer.book) != self._copied_series:
+            self._is_copy_due = True
         if self._on_saved is not None:
             self._on_saved(batch.minute_ms)
         return True
@@ -416,10 +425,8 @@ class SqliteHistoryWriter:
     def _replace_live(self, reason: str) -> None:
         """Set a damaged live file aside at run time and go on with a fresh one."""
         self._connection.close()
-        now = self._clock.now_ms()
-        remark = set_live_aside(self._folder, now, reason)
-        self._open()
-        self._board.post(f"storage.damaged.{now}", NoticeLevel.ALARM, remark)
+        remark = set_live_aside(self._folder, self._clock.now_ms(), reason)
+        self._open((remark,))
 
     def _quick_check(self) -> None:
         """After an unclean stop, in a thread of its own with a connection of its own."""
@@ -448,16 +455,21 @@ class SqliteHistoryWriter:
                 "INSERT OR REPLACE INTO setting VALUES (?, ?)", (ZONE_KEY, installation.site.timezone)
             )
         self._housekeeping.look_again()
+        self._is_copy_due = True
+        self._next_copy_s = 0.0
         return stored
 
     def _store_policy(self, policy: RetentionPolicy) -> None:
         with write_transaction(self._connection):
             store_policy(self._connection, policy)
+        self._is_copy_due = True
 
     # --- housekeeping --------------------------------------------------------------------------------
 
     def _keep_house(self) -> None:
         now_s = self._clock.monotonic_s()
+        if self._is_copy_due and now_s >= self._next_copy_s:
+            self._write_copy()
         if (len(self._spool) or self._held) and not self._queue and self._may_try():
             self._replay()
         if now_s < self._next_checkpoint_s:
@@ -481,6 +493,17 @@ class SqliteHistoryWriter:
             self._board.clear(SPACE_NOTICE)
         else:
             self._board.post(notice.key, notice.level, notice.message)
+
+    def _write_copy(self) -> None:
+        """Keep beside the live file what acquisition cannot go on without, should the live file be lost."""
+        self._next_copy_s = self._clock.monotonic_s() + CHECKPOINT_S
+        try:
+            write_copy(self._folder, self._connection)
+        except (OSError, *EnvironmentErrors):
+            _log.warning("the recovery copy could not be written; it is tried again in a minute", exc_info=True)
+        else:
+            self._is_copy_due = False
+            self._copied_series = len(self._committer.book)
 
     def _keep_house_now(self) -> None:
         self._replay()

@@ -16,6 +16,7 @@ from emdx_desktop.domain.quantities import QuantityKind
 from emdx_desktop.storage.chunks import MINUTES_PER_DAY, SERIES_MASK, Day, chunk_id, decode_day, encode_day
 from emdx_desktop.storage.connections import create_month_file, open_sealed, write_transaction
 from emdx_desktop.storage.day_packing import merge_days
+from emdx_desktop.storage.journal_copy import RECOVERY_KEY, pack_journal
 from emdx_desktop.storage.months import (
     HISTORY_FOLDER,
     days_of_month,
@@ -23,7 +24,7 @@ from emdx_desktop.storage.months import (
     month_of_day,
     parse_month_file,
 )
-from emdx_desktop.storage.recovery import RECOVERY_KEY, pack_journal, remove_revision
+from emdx_desktop.storage.recovery import remove_revision
 from emdx_desktop.storage.rollups import HourRollups, decode_rollups, encode_rollups, merge
 from emdx_desktop.storage.schema import MONTH_SCHEMA
 from emdx_desktop.storage.series_book import SeriesBook

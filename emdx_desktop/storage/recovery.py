@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from emdx_desktop.storage.connections import (
     open_sealed,
     write_transaction,
 )
+from emdx_desktop.storage.journal_copy import restore_copy, restore_sealed_journals
 from emdx_desktop.storage.months import (
     HISTORY_FOLDER,
     LIVE_FILE_NAME,
@@ -29,9 +29,6 @@ from emdx_desktop.storage.months import (
 from emdx_desktop.storage.schema import has_all_tables, migrate
 from emdx_desktop.storage.sqlite_gate import require_safe_sqlite
 
-RECOVERY_KEY = "recovery"
-JOURNAL_TABLES = ("series", "epoch", "state_change", "event")
-
 
 class OpenedLive(NamedTuple):
     """The live file, ready to write, and what had to be done for it, in words."""
@@ -40,15 +37,23 @@ class OpenedLive(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def open_live(folder: Path, now_ms: int, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> OpenedLive:
+def open_live(
+    folder: Path, now_ms: int, busy_timeout_ms: int = BUSY_TIMEOUT_MS, set_aside: tuple[str, ...] = ()
+) -> OpenedLive:
     """Open or make the live file.
+
+    Args:
+        folder: Data folder.
+        now_ms: UTC, epoch milliseconds.
+        busy_timeout_ms: How long a lock of another program is waited for.
+        set_aside: What was said when the file of before was set aside while running.
 
     Raises:
         StorageFault: The place refuses, or a newer release wrote the file.
     """
     require_safe_sqlite()
     path = folder / LIVE_FILE_NAME
-    remarks: list[str] = []
+    remarks = list(set_aside)
     if path.exists() and path.stat().st_size == 0:
         remarks.append(_set_aside(path, now_ms, "it was empty"))
     for is_second in (False, True):
@@ -65,7 +70,14 @@ def open_live(folder: Path, now_ms: int, busy_timeout_ms: int = BUSY_TIMEOUT_MS)
             ) from error
         else:
             break
+    was_set_aside = bool(remarks)
+    # the copy is newer than any sealed month, so it comes first
+    is_restored = restore_copy(folder, connection)
     remarks += _catalogue_months(folder, connection, now_ms)
+    if was_set_aside and configuration.load_installation(connection) is None:
+        remarks.append("The installation could not be restored: import the site file again.")
+    elif is_restored and not was_set_aside:
+        remarks.append(f"{LIVE_FILE_NAME} was missing; a fresh one was started with the installation of before.")
     return OpenedLive(connection, tuple(remarks))
 
 
@@ -80,6 +92,11 @@ def _open(path: Path, now_ms: int, busy_timeout_ms: int) -> apsw.Connection:
         # the small tables are read at once, so their damage shows now and not in an hour
         for table in ("series", "layout", "sealed_month", "setting", "epoch"):
             connection.execute(f"SELECT * FROM {table}").fetchall()
+        for table in ("tail", "chunk"):
+            # where every reader begins, and where the next minute goes
+            connection.execute(f"SELECT min(id) FROM {table}").fetchall()
+            connection.execute(f"SELECT max(id) FROM {table}").fetchall()
+        configuration.load_installation(connection)
     except BaseException:
         connection.close()
         raise
@@ -164,7 +181,7 @@ def _catalogue_months(folder: Path, connection: apsw.Connection, now_ms: int) ->
             is_aged = month_setting(path, "is_aged") == "1"
             row = (month, path.name, path.stat().st_size, int(is_aged))
             connection.execute("INSERT OR REPLACE INTO sealed_month VALUES (?, ?, ?, ?)", row)
-        _restore_journal(connection, taken)
+        restore_sealed_journals(connection, taken)
     return remarks
 
 
@@ -222,55 +239,3 @@ def month_damage(path: Path, month: str) -> str:
     finally:
         sealed.close()
     return ""
-
-
-def pack_journal(connection: apsw.Connection, first_ms: int, end_ms: int) -> bytes:
-    """Series, epochs, installation, and a month's states and events, as a small database in bytes.
-
-    A sealed month carries it, so that history stays readable when the live file is lost.
-    """
-    small = apsw.Connection(":memory:")
-    try:
-        small.execute("PRAGMA page_size=512")
-        for table in JOURNAL_TABLES:
-            ddl = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).get
-            small.execute(ddl)
-            where = f" WHERE ts_ms >= {first_ms} AND ts_ms < {end_ms}" if table in ("state_change", "event") else ""
-            _copy_rows(connection, small, table, where)
-        configuration.create_tables(small)
-        installation = configuration.load_installation(connection)
-        if installation is not None:
-            configuration.replace_installation(small, installation)
-        small.execute("CREATE TABLE setting(key TEXT PRIMARY KEY, content TEXT NOT NULL)")
-        _copy_rows(connection, small, "setting", " WHERE key = 'zone' OR key LIKE 'retention_%'")
-        return zlib.compress(small.serialize("main"), 9)
-    finally:
-        small.close()
-
-
-def _copy_rows(source: apsw.Connection, target: apsw.Connection, table: str, where: str = "") -> None:
-    rows = source.execute(f"SELECT * FROM {table}{where}").fetchall()
-    if rows:
-        marks = ",".join("?" * len(rows[0]))
-        target.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
-
-
-def _restore_journal(connection: apsw.Connection, months: list[Path]) -> None:
-    """Take what sealed months know about series, epochs, installation, states and events; newest first."""
-    for path in reversed(months):
-        sealed = open_sealed(path)
-        small = apsw.Connection(":memory:")
-        try:
-            row = sealed.execute("SELECT content FROM setting WHERE key = ?", (RECOVERY_KEY,)).fetchone()
-            if row is None:
-                continue
-            small.deserialize("main", zlib.decompress(row[0]))
-            for table in (*JOURNAL_TABLES, "setting"):
-                _copy_rows(small, connection, table)
-            if configuration.load_installation(connection) is None:
-                installation = configuration.load_installation(small)
-                if installation is not None:
-                    configuration.replace_installation(connection, installation)
-        finally:
-            small.close()
-            sealed.close()

@@ -45,7 +45,8 @@ class SeriesBook:
         self._by_quantity: dict[tuple[int, str], list[StoredSeries]] = {}
         self._by_id: dict[int, StoredSeries] = {}
         self._ids_of_device: dict[int, list[int]] = {}
-        self._offsets: dict[int, list[StoredSeries]] = {}
+        self._instant_ids_of_device: dict[int, list[int]] = {}
+        self._offset_ids_of_device: dict[int, list[int]] = {}
         self.reload()
 
     def reload(self) -> None:
@@ -54,7 +55,8 @@ class SeriesBook:
         self._by_quantity.clear()
         self._by_id.clear()
         self._ids_of_device.clear()
-        self._offsets.clear()
+        self._instant_ids_of_device.clear()
+        self._offset_ids_of_device.clear()
         rows = self._connection.execute(
             "SELECT id, device, quantity, kind, exponent, read_group, first_minute, last_minute FROM series ORDER BY id"
         )
@@ -66,8 +68,10 @@ class SeriesBook:
         self._by_quantity.setdefault((series.device_id, series.quantity), []).append(series)
         self._by_id[series.id] = series
         self._ids_of_device.setdefault(series.device_id, []).append(series.id)
-        if series.quantity.startswith(READ_OFFSET_PREFIX):
-            self._offsets.setdefault(series.device_id, []).append(series)
+        if series.has_rollups:
+            self._instant_ids_of_device.setdefault(series.device_id, []).append(series.id)
+        elif series.quantity.startswith(READ_OFFSET_PREFIX):
+            self._offset_ids_of_device.setdefault(series.device_id, []).append(series.id)
 
     def ensure(self, device_id: DeviceId, column: SeriesColumn, minute: int) -> StoredSeries:
         """The series of a column, added when it is new. Inside a write transaction.
@@ -120,11 +124,18 @@ class SeriesBook:
 
     def offsets_of(self, device_id: DeviceId) -> list[StoredSeries]:
         """The read offsets of a device."""
-        return self._offsets.get(device_id, [])
+        return [self._by_id[id_] for id_ in self._offset_ids_of_device.get(device_id, ())]
+
+    def instants_of(self, device_id: DeviceId) -> list[StoredSeries]:
+        """The series of a device that are condensed to hours."""
+        return [self._by_id[id_] for id_ in self._instant_ids_of_device.get(device_id, ())]
 
     def of_device(self, device_id: DeviceId) -> list[StoredSeries]:
         """All series of a device."""
         return [self._by_id[id_] for id_ in self._ids_of_device.get(device_id, ())]
+
+    def __len__(self) -> int:
+        return len(self._by_id)
 
     def all(self) -> list[StoredSeries]:
         """All series."""

@@ -6,6 +6,8 @@ import random
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import apsw
@@ -15,11 +17,22 @@ from crash_loop import run_crash_loop
 from storage_rig import FakeClock, batch, device_minute, installation, utc_ms, voltage
 
 from emdx_desktop.domain.errors import StorageFault
-from emdx_desktop.domain.history import DAY_MS, MINUTE_MS, DeviceMinute, EventKind, MinuteBatch, Resolution
+from emdx_desktop.domain.history import (
+    DAY_MS,
+    MINUTE_MS,
+    CounterEpoch,
+    DeviceMinute,
+    EventKind,
+    MinuteBatch,
+    Resolution,
+    RetentionPolicy,
+)
 from emdx_desktop.domain.readings import DeviceId, NoticeLevel, Quality
 from emdx_desktop.storage.folder_lock import DataFolderLock
 from emdx_desktop.storage.history_reader import SqliteHistoryReader
 from emdx_desktop.storage.history_writer import SqliteHistoryWriter, open_writer
+from emdx_desktop.storage.journal_copy import COPY_FILE_NAME
+from emdx_desktop.storage.space import load_policy
 
 START_MS = utc_ms(2026, 10, 5, 6)
 START = START_MS // MINUTE_MS
@@ -249,6 +262,10 @@ def test_damage_found_while_running_sets_the_file_aside(tmp_path: Path, start: O
     assert len(list(tmp_path.glob("live.db.damaged-*"))) >= 1
     assert np.isnan(shown(tmp_path, 4)).tolist() == [True, True, True, False]
     assert any("quick_check found a page twice" in notice.message for notice in writer.notices())
+    assert not any("missing" in notice.message for notice in writer.notices())
+    reader = SqliteHistoryReader(tmp_path)
+    assert any("quick_check found a page twice" in event.message for event in reader.load_events(0, 2 * START_MS))
+    reader.close()
 
 
 def test_an_unclean_stop_is_checked_in_the_background(tmp_path: Path, start: Opener) -> None:
@@ -557,3 +574,99 @@ def test_a_damaged_newest_minute_is_a_gap_and_is_kept_when_its_day_is_packed(
     reader.close()
     kept = writer._call(lambda: writer._connection.execute("SELECT record FROM quarantine").get)
     assert kept == damaged
+
+
+@pytest.mark.parametrize("damage", ["empty", "garbage", "missing"])
+def test_a_live_file_lost_before_its_first_month_is_over_leaves_the_installation(
+    tmp_path: Path, start: Opener, damage: str
+) -> None:
+    first = start()
+    first.replace_installation(installation("Europe/Paris"))
+    first.set_retention(RetentionPolicy(instant_days=700))
+    epoch = CounterEpoch(D1, "active_energy_import", START_MS, 5, Fraction(10), 10**8, "first reading")
+    first.submit(MinuteBatch(START_MS, batch(START).devices, epochs=(epoch,)))
+    first.wait_until_saved()
+    first.close()
+    live = tmp_path / "live.db"
+    if damage == "missing":
+        live.unlink()
+    else:
+        live.write_bytes(b"" if damage == "empty" else random.Random(1).randbytes(50_000))
+    again = start()
+    again.submit(batch(START + 1))
+    again.wait_until_saved()
+    reader = SqliteHistoryReader(tmp_path)
+    stored = reader.load_installation()
+    assert stored is not None
+    assert stored.site.timezone == "Europe/Paris"
+    counts = reader.load_counts(D1, "active_energy_import", START_MS, START_MS + 2 * MINUTE_MS)
+    assert [(one.factor, one.modulus) for one in counts.epochs] == [(Fraction(10), 10**8)]
+    reader.close()
+    assert again._call(lambda: load_policy(again._connection)) == RetentionPolicy(instant_days=700)
+    assert not any("import the site file" in notice.message for notice in again.notices())
+
+
+def test_when_the_copy_is_damaged_too_a_person_is_asked_for_the_site_file(tmp_path: Path, start: Opener) -> None:
+    first = start()
+    first.replace_installation(installation("Europe/Paris"))
+    first.close()
+    copy = bytearray((tmp_path / COPY_FILE_NAME).read_bytes())
+    copy[-1] ^= 1
+    (tmp_path / COPY_FILE_NAME).write_bytes(copy)
+    (tmp_path / "live.db").write_bytes(b"")
+    again = start()
+    assert any("import the site file" in notice.message for notice in again.notices())
+    assert again.replace_installation(installation("Europe/Paris")).revision == 1
+
+
+def test_any_damaged_page_of_the_live_file_is_survived_with_its_installation(tmp_path: Path, clock: FakeClock) -> None:
+    whole = tmp_path / "whole"
+    writer = open_writer(whole, clock)
+    writer.replace_installation(installation("Europe/Paris"))
+    for minute in range(START, START + 3):
+        writer.submit(batch(minute))
+    writer.wait_until_saved()
+    writer.close()
+    content = (whole / "live.db").read_bytes()
+    for position in range(0, len(content), 16_384):
+        folder = tmp_path / f"page{position}"
+        shutil.copytree(whole, folder)
+        (folder / "live.db").write_bytes(content[:position] + bytes(16_384) + content[position + 16_384 :])
+        writer = open_writer(folder, clock)
+        writer.submit(batch(START + 3))
+        writer.wait_until_saved()
+        writer.submit(batch(START + 4))  # the first one may have shown the damage
+        writer.wait_until_saved()
+        assert writer.spooled_batches() == 0
+        reader = SqliteHistoryReader(folder)
+        stored = reader.load_installation()
+        assert stored is not None
+        assert stored.site.timezone == "Europe/Paris"
+        reader.close()
+        writer.close()
+        assert shown(folder, 5)[4] == expected(5)[4]
+        shutil.rmtree(folder)
+
+
+def test_only_an_unclean_stop_is_followed_by_a_check(tmp_path: Path, start: Opener) -> None:
+    start().close()
+    clean = start()
+    assert clean._check_thread is None
+    clean.close()
+    (tmp_path / "writer.running").touch()  # as a kill leaves it
+    assert start()._check_thread is not None
+
+
+def test_a_disk_full_amid_an_installation_is_told_and_changes_nothing(tmp_path: Path, start: Opener) -> None:
+    writer = start()
+    writer.replace_installation(installation("Europe/Paris"))
+    pages = writer._call(lambda: writer._connection.execute("PRAGMA page_count").get)
+    writer._call(lambda: writer._connection.execute(f"PRAGMA max_page_count={pages}").get)
+    many = replace(installation("UTC"), zones=tuple(f"Zone {number}" for number in range(5000)))
+    with pytest.raises(StorageFault, match="nothing was changed"):
+        writer.replace_installation(many)
+    reader = SqliteHistoryReader(tmp_path)
+    stored = reader.load_installation()
+    assert stored is not None
+    assert stored.site.timezone == "Europe/Paris"
+    reader.close()

@@ -132,6 +132,26 @@ def test_site_without_devices_is_not_polled(file: Path, data: Path, capsys: pyte
     assert "has no devices" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", [b"", b"garbage" * 9000], ids=["empty", "garbage"])
+def test_collect_goes_on_where_the_live_file_is_damaged_and_nobody_else_touches_it(
+    file: Path, data: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    file.write_text(SITE.replace("192.0.2.1", "127.0.0.1:1"), encoding="utf-8")
+    assert main(["site", "import", str(file), "--data", str(data)]) == 0
+    live = data / "live.db"
+    live.write_bytes(content)
+    capsys.readouterr()
+    for argv in (["read"], ["plan-bus"], ["history", "export"], ["site", "import", str(file)]):
+        assert main([*argv, "--data", str(data)]) == 3
+        assert "start acquisition" in capsys.readouterr().err
+    assert live.read_bytes() == content
+    assert main(["collect", "--for", "0.2", "--data", str(data)]) == 0
+    assert "was set aside" in capsys.readouterr().out
+    assert [path.read_bytes() for path in data.glob("live.db.damaged-*")] == [content]
+    assert main(["site", "export", "-", "--data", str(data)]) == 0
+    assert 'name = "QF1"' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
