@@ -160,6 +160,9 @@ class HistoryReader(Protocol):
     def load_counts(self, device_id: DeviceId, quantity: str, start_ms: int, end_ms: int) -> CountSeries:
         """Readings of a counter in [start_ms, end_ms)."""
 
+    def load_device_counts(self, device_id: DeviceId, start_ms: int, end_ms: int) -> Mapping[str, CountSeries]:
+        """Readings of all counters of a device in [start_ms, end_ms), by quantity, seen at one moment."""
+
     def load_rollup(
         self, device_id: DeviceId, quantity: str, start_ms: int, end_ms: int, resolution: Resolution
     ) -> RollupSeries:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -114,6 +115,32 @@ def decode_day(rowid: int, body: bytes, into: NDArray[np.int32] | None = None) -
     values = np.zeros(MINUTES_PER_DAY, packed.dtype)
     values[qualities == 0] = packed
     return Day(values, qualities)
+
+
+def decode_complete_days(rows: Iterable[tuple[int, bytes]], into: NDArray[np.int32]) -> bool:
+    """Unpack days of which all minutes are good and narrow: the common case of charts, in one loop.
+
+    Args:
+        rows: Rowids and bodies.
+        into: Shape (number of rows, 1440); filled row by row.
+    Returns:
+        False when any of them is another kind of day, or damaged: then `decode_day` tells.
+    """
+    for target, (rowid, body) in zip(into, rows, strict=True):
+        if len(body) < _PREFIX:
+            return False
+        codec, version, count, flags, section_bytes, crc = _ALL.unpack_from(body)
+        if count != MINUTES_PER_DAY or flags or section_bytes or version != FORMAT_VERSION:
+            return False
+        payload = body[_PREFIX:]
+        if zlib.crc32(payload, zlib.crc32(rowid.to_bytes(8, "little") + body[: _HEAD.size])) != crc:
+            return False
+        try:
+            if unpack_integers(codec, False, count, payload, target) is not target:
+                return False
+        except StorageFault:
+            return False
+    return True
 
 
 def _checksum(rowid: int, head: bytes, section: bytes, payload: bytes) -> int:

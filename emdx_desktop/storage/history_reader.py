@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,14 @@ from emdx_desktop.domain.installation import Installation
 from emdx_desktop.domain.quantities import QuantityKind, read_offset_series
 from emdx_desktop.domain.readings import DeviceId, Notice, NoticeLevel, Quality
 from emdx_desktop.storage import configuration, journal
-from emdx_desktop.storage.chunks import MINUTES_PER_DAY, SERIES_BITS, SERIES_MASK, Day, quality_runs
+from emdx_desktop.storage.chunks import (
+    MINUTES_PER_DAY,
+    SERIES_BITS,
+    SERIES_MASK,
+    Day,
+    decode_complete_days,
+    quality_runs,
+)
 from emdx_desktop.storage.connections import DamageErrors, EnvironmentErrors, read_transaction
 from emdx_desktop.storage.history_access import HistoryAccess, Row
 from emdx_desktop.storage.months import LIVE_FILE_NAME
@@ -137,11 +144,11 @@ class SqliteHistoryReader:
         first, end = day * MINUTES_PER_DAY, (day + 1) * MINUTES_PER_DAY
         stretches: dict[str, list[tuple[StoredSeries, Day]]] = {}
         with self._view() as view:
-            wanted = [series for series in view.book.of_device(device_id) if series.has_rollups]
+            wanted = view.book.instants_of(device_id)
             tail = view.tail(device_id, first, end)
             rows = view.packed([day << SERIES_BITS | series.id for series in wanted])
-            if not tail and len(rows) == len(wanted):
-                complete = _complete_day(view, rows, wanted, first)
+            if rows and not tail and len(rows) == len(wanted):
+                complete = _complete_day(rows, wanted, first)
                 if complete is not None:
                     return complete
             packed: dict[int, list[Row]] = {}
@@ -157,31 +164,14 @@ class SqliteHistoryReader:
 
     def load_counts(self, device_id: DeviceId, quantity: str, start_ms: int, end_ms: int) -> CountSeries:
         """Readings of a counter in [start_ms, end_ms), by the true moment of each."""
-        first, end = _minute_range(start_ms, end_ms)
-        parts: list[tuple[Ints, Ints]] = []
         with self._view() as view:
-            every = view.book.of(device_id, quantity)
-            first, end = _clip(view, every, first, end)
-            for series in every:
-                content = _load_stretch(view, series, first, end)
-                offsets = _offsets(view, series, first, end)
-                ts = np.arange(first, end, dtype=np.int64) * MINUTE_MS
-                if offsets is not None:
-                    ts += offsets
-                counts = content.values.astype(np.int64)
-                if content.qualities is not None:
-                    good = content.qualities == 0
-                    ts, counts = ts[good], counts[good]
-                # an offset lies within its minute, so the moments ascend
-                low, high = np.searchsorted(ts, (start_ms, end_ms))
-                parts.append((ts[low:high], counts[low:high]))
-            epochs = view.epochs(device_id, quantity, start_ms, end_ms)
-        if len(parts) == 1:
-            return CountSeries(*parts[0], epochs)
-        ts = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int64)
-        counts = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, np.int64)
-        order = np.argsort(ts, kind="stable")
-        return CountSeries(ts[order], counts[order], epochs)
+            return _load_counts(view, device_id, [quantity], start_ms, end_ms)[quantity]
+
+    def load_device_counts(self, device_id: DeviceId, start_ms: int, end_ms: int) -> Mapping[str, CountSeries]:
+        """Readings of all counters of a device in [start_ms, end_ms), by quantity, seen at one moment."""
+        with self._view() as view:
+            counters = [series for series in view.book.of_device(device_id) if series.kind is QuantityKind.COUNTER]
+            return _load_counts(view, device_id, [series.quantity for series in counters], start_ms, end_ms)
 
     def load_rollup(
         self, device_id: DeviceId, quantity: str, start_ms: int, end_ms: int, resolution: Resolution
@@ -362,22 +352,24 @@ class _Stretch:
         return Day(self.values, self.qualities if self.qualities.any() else None)
 
 
-def _complete_day(
-    view: HistoryAccess, rows: Sequence[Row], wanted: Sequence[StoredSeries], first: int
-) -> dict[str, MinuteSeries] | None:
+def _complete_day(rows: Sequence[Row], wanted: Sequence[StoredSeries], first: int) -> dict[str, MinuteSeries] | None:
     """The common day, all its series without a gap. None for any other day."""
     by_id = {series.id: series for series in wanted}
-    scratch = np.empty(MINUTES_PER_DAY, np.int32)
+    in_order = [by_id[rowid & SERIES_MASK] for rowid, _body in rows]
+    quantities = [series.quantity for series in in_order]
+    if len(set(quantities)) < len(quantities) or any(series.exponent > 0 for series in in_order):
+        return None  # among others: the decimals kept of a quantity changed on this day
+    integers = np.empty((len(rows), MINUTES_PER_DAY), np.int32)
+    if not decode_complete_days(rows, integers):
+        return None
+    # all series in one step: a call for each costs as much as the division itself
+    scaled = np.divide(integers, np.array([[10.0**-series.exponent] for series in in_order]))
+    qualities = np.zeros(integers.shape, np.uint8)
     start_ms = first * MINUTE_MS
-    day: dict[str, MinuteSeries] = {}
-    for rowid, body in rows:
-        content = view.decode(rowid, body, scratch)
-        series = by_id[rowid & SERIES_MASK]
-        if content is None or content.values is not scratch or series.quantity in day:
-            return None
-        scaled = _scale(scratch, series.exponent)
-        day[series.quantity] = MinuteSeries(start_ms, scaled, np.zeros(MINUTES_PER_DAY, np.uint8))
-    return day
+    return {
+        quantity: MinuteSeries(start_ms, values, goods)
+        for quantity, values, goods in zip(quantities, scaled, qualities, strict=True)
+    }
 
 
 def _minute_range(start_ms: int, end_ms: int) -> tuple[int, int]:
@@ -395,40 +387,99 @@ def _clip(view: HistoryAccess, every: Sequence[StoredSeries], first: int, end: i
     return low, max(low, min(end, ended))
 
 
+def _load_counts(
+    view: HistoryAccess, device_id: DeviceId, quantities: Iterable[str], start_ms: int, end_ms: int
+) -> dict[str, CountSeries]:
+    by_quantity = {quantity: view.book.of(device_id, quantity) for quantity in quantities}
+    every = [series for group in by_quantity.values() for series in group]
+    first, end = _clip(view, every, *_minute_range(start_ms, end_ms))
+    offsets_of = {series.id: _offset_series(view, series) for series in every}
+    offsets = {offset.id: offset for group in offsets_of.values() for offset in group}
+    content = _Stretches(view, device_id, [*every, *offsets.values()], first, end)
+    minutes_ms = np.arange(first, end, dtype=np.int64) * MINUTE_MS
+    found: dict[str, CountSeries] = {}
+    for quantity, group in by_quantity.items():
+        parts = [_readings(content, series, offsets_of[series.id], minutes_ms, start_ms, end_ms) for series in group]
+        epochs = view.epochs(device_id, quantity, start_ms, end_ms)
+        if len(parts) == 1:
+            found[quantity] = CountSeries(*parts[0], epochs)
+            continue
+        ts = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int64)
+        counts = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, np.int64)
+        order = np.argsort(ts, kind="stable")
+        found[quantity] = CountSeries(ts[order], counts[order], epochs)
+    return found
+
+
+def _readings(
+    content: _Stretches,
+    series: StoredSeries,
+    offset_series: Sequence[StoredSeries],
+    minutes_ms: Ints,
+    start_ms: int,
+    end_ms: int,
+) -> tuple[Ints, Ints]:
+    """Moments and counts of one counter, good ones only, ascending."""
+    day = content.of(series)
+    ts = minutes_ms
+    for offset in offset_series:
+        read = content.of(offset)
+        moved = minutes_ms + np.clip(read.values, 0, MINUTE_MS - 1)
+        ts = moved if read.qualities is None else np.where(read.qualities == 0, moved, ts)
+    counts = day.values.astype(np.int64)
+    if day.qualities is not None:
+        good = day.qualities == 0
+        ts, counts = ts[good], counts[good]
+    # an offset lies within its minute, so the moments ascend
+    low, high = ts.searchsorted(start_ms), ts.searchsorted(end_ms)
+    return ts[low:high], counts[low:high]
+
+
+class _Stretches:
+    """Minutes [first, end) of series of one device: fetched together, each unpacked once."""
+
+    def __init__(
+        self, view: HistoryAccess, device_id: DeviceId, every: Sequence[StoredSeries], first: int, end: int
+    ) -> None:
+        self._view = view
+        self._first, self._end = first, end
+        self._content: dict[int, Day] = {}
+        self._tail: list[tuple[StoredLayout, TailBlock]] = []
+        self._rows: dict[int, list[Row]] = {}
+        if end <= first:
+            return
+        ids = sorted(
+            day << SERIES_BITS | series.id
+            for series in every
+            for day in range(max(first, series.first_minute) // MINUTES_PER_DAY, (end - 1) // MINUTES_PER_DAY + 1)
+        )
+        self._tail = view.tail(device_id, first, end)
+        for row in view.packed(ids):
+            self._rows.setdefault(row[0] & SERIES_MASK, []).append(row)
+
+    def of(self, series: StoredSeries) -> Day:
+        """One of them."""
+        day = self._content.get(series.id)
+        if day is None:
+            is_counter = series.kind is QuantityKind.COUNTER
+            stretch = _Stretch(self._first, self._end)
+            stretch.lay_packed(self._view, self._rows.get(series.id, ()), is_counter)
+            stretch.lay_tail(series.id, self._tail, is_counter)
+            day = self._content[series.id] = stretch.as_day()
+        return day
+
+
 def _load_stretch(view: HistoryAccess, series: StoredSeries, first: int, end: int) -> Day:
     """Minutes [first, end) of a series."""
-    stretch = _Stretch(first, end)
-    if end <= first:
-        return stretch.as_day()
-    is_counter = series.kind is QuantityKind.COUNTER
-    low, high = max(first, series.first_minute), end
-    days = range(low // MINUTES_PER_DAY, (high - 1) // MINUTES_PER_DAY + 1)
-    tail = view.tail(series.device_id, first, end)
-    rows = view.packed([day << SERIES_BITS | series.id for day in days])
-    stretch.lay_packed(view, rows, is_counter)
-    stretch.lay_tail(series.id, tail, is_counter)
-    return stretch.as_day()
+    return _Stretches(view, series.device_id, [series], first, end).of(series)
 
 
-def _offsets(view: HistoryAccess, counter: StoredSeries, first: int, end: int) -> Ints | None:
-    """Milliseconds into each minute at which a counter was read; 0, or None for all, where nobody noted it."""
+def _offset_series(view: HistoryAccess, counter: StoredSeries) -> Sequence[StoredSeries]:
+    """Series of milliseconds into each minute at which a counter was read; none where nobody noted it."""
     if counter.group:
-        candidates = view.book.of(counter.device_id, read_offset_series(counter.group))
-    else:
-        candidates = view.book.offsets_of(counter.device_id)
-        if len(candidates) != 1:
-            return None
-    if not candidates:
-        return None
-    offsets = np.zeros(end - first, np.int64)
-    for series in candidates:
-        content = _load_stretch(view, series, first, end)
-        if content.qualities is None:
-            offsets[:] = content.values
-        else:
-            good = content.qualities == 0
-            offsets[good] = content.values[good]
-    return np.clip(offsets, 0, MINUTE_MS - 1)
+        return view.book.of(counter.device_id, read_offset_series(counter.group))
+    candidates = view.book.offsets_of(counter.device_id)
+    return candidates if len(candidates) == 1 else ()
 
 
 def _to_minutes(stretches: Sequence[tuple[StoredSeries, Day]], first: int, end: int) -> MinuteSeries:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -105,14 +105,13 @@ def check_year(reader: SqliteHistoryReader, columns: Columns, minutes: int) -> N
             raise BenchError(f"{name} reads back differently from what was written")
 
 
-def read_day(reader: SqliteHistoryReader, counters: Sequence[str], day: int) -> int:
+def read_day(reader: SqliteHistoryReader, day: int) -> int:
     """All quantities of a device on one day; returns the values read."""
     start_ms = START_MS + day * DAY_MS
     instants = reader.load_device_day(DeviceId(1), start_ms)
     count = sum(series.values.size for series in instants.values())
-    for name in counters:
-        count += reader.load_counts(DeviceId(1), name, start_ms, start_ms + DAY_MS).counts.size
-    return count
+    counters = reader.load_device_counts(DeviceId(1), start_ms, start_ms + DAY_MS)
+    return count + sum(series.counts.size for series in counters.values())
 
 
 def run(setup: Setup) -> Mapping[str, Measured]:
@@ -149,7 +148,7 @@ def run(setup: Setup) -> Mapping[str, Measured]:
     our_fresh_year_ms = median_ms(read_year_afresh, 9)
     our_count_ms = median_ms(lambda _: reader.load_counts(DeviceId(1), counters[0], START_MS, end_ms), 9)
     expected = 1440 * len(written[0])
-    if read_day(reader, counters, 3) != expected:
+    if read_day(reader, 3) != expected:
         raise BenchError(f"a day should hold {expected} values")
 
     rows = open_rows_file(rows_file)
@@ -164,9 +163,7 @@ def run(setup: Setup) -> Mapping[str, Measured]:
         return read_range(rows, all_series, day * 86_400, (day + 1) * 86_400)
 
     our_year_ms, rows_year_ms = median_pair_ms(read_year, read_rows_year, 4)
-    our_day_ms, rows_day_ms = median_pair_ms(
-        lambda number: read_day(reader, counters, number * 7 % days), read_rows_day, 12
-    )
+    our_day_ms, rows_day_ms = median_pair_ms(lambda number: read_day(reader, number * 7 % days), read_rows_day, 12)
     reader.close()
     rows.close()
     return {
