@@ -50,6 +50,11 @@ class ClockWatch:
         self._monotonic_s = clock.monotonic_s()
         self._asleep_base = boot_s()
 
+    @property
+    def seen_ms(self) -> int:
+        """Wall time at the last look."""
+        return self._wall_ms
+
     def look(self) -> ClockChange | None:
         """What changed since the last look, None for nothing. To be called at least every few seconds."""
         wall_ms, monotonic_s, boot_s = self._clock.now_ms(), self._clock.monotonic_s(), self._boot_s()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from emdx_desktop.app.clock_watch import ClockChange, ClockWatch
+from emdx_desktop.app.clock_watch import STEP_MS, ClockChange, ClockWatch
 from emdx_desktop.app.counter_book import CounterBook
 from emdx_desktop.domain.history import MINUTE_MS, Event, EventKind, MinuteBatch
 from emdx_desktop.domain.minute import MinuteFolder
@@ -22,6 +23,10 @@ QUARANTINE_STEP_MS = 86_400_000
 QUARANTINE_S = 3600.0
 """A clock set forward by more than a day is believed after it stood for an hour (own design): history must not
 be filled with minutes of a wrong year by a slip of the hand, nor stay empty when the clock was wrong before."""
+
+LATEST_MS = 10_000
+"""A reading is handed over as soon as its reply is there, at the latest when the rest of the visit was tried. One
+that is further from now was stamped before the clock was set (own design)."""
 
 CLOCK_NOTICE_KEY = "clock"
 
@@ -48,6 +53,7 @@ class MinuteKeeper:
             self._doubts_clock_until_s = float("inf")
         self._doubted_since_ms = clock.now_ms()
         self._doubted_step_ms = 0
+        self._untold_change: ClockChange | None = None
 
     @property
     def is_clock_doubted(self) -> bool:
@@ -69,6 +75,12 @@ class MinuteKeeper:
 
     def take(self, readings: GroupReadings) -> GroupReadings:
         """Check and fold one poll; returns what may be shown."""
+        if abs(readings.ts_ms - self._watch.seen_ms) > STEP_MS:
+            # perhaps the clock was set since the last beat: counters must know it before they judge a step
+            self._look()
+            now_ms = self._clock.now_ms()
+            if abs(readings.ts_ms - now_ms) > LATEST_MS:
+                readings = replace(readings, ts_ms=now_ms)
         if self.is_clock_doubted:
             return readings
         if readings.ts_ms >= self._minute_ms + MINUTE_MS:
@@ -97,15 +109,21 @@ class MinuteKeeper:
 
     def beat(self) -> ClockChange | None:
         """Look at the clocks and close what is over. To be called several times a second."""
-        change = self._watch.look()
-        if change is not None:
-            self._take_clock_change(change)
-        elif self._doubts_clock_until_s is not None and self._clock.monotonic_s() >= self._doubts_clock_until_s:
-            self._believe_clock()
+        self._look()
         now_ms = self._clock.now_ms()
         if not self.is_clock_doubted and now_ms >= self._minute_ms + MINUTE_MS:
             self._close_until(now_ms)
+        change, self._untold_change = self._untold_change, None
         return change
+
+    def _look(self) -> None:
+        change = self._watch.look()
+        if change is not None:
+            self._take_clock_change(change)
+            if self._untold_change is None or change.has_slept:
+                self._untold_change = change
+        elif self._doubts_clock_until_s is not None and self._clock.monotonic_s() >= self._doubts_clock_until_s:
+            self._believe_clock()
 
     def stop(self) -> None:
         """Hand over the unfinished minute."""

@@ -107,6 +107,29 @@ def test_step_is_an_event_with_before_and_after_and_counters_go_on(step_s: float
     assert all(minute.qualities[1] == Quality.GOOD for b in desk.writer.batches for minute in b.devices)
 
 
+@pytest.mark.parametrize("is_stamped_before", [False, True])
+@pytest.mark.parametrize("step_s", [HOUR_S, -HOUR_S, 40.0, -40.0])
+def test_reading_between_a_step_and_the_beat_is_no_jump(step_s: float, is_stamped_before: bool) -> None:
+    desk = Desk()
+    desk.run_s(90)
+    desk.clock.pass_s(0.2)
+    stamp_ms = desk.clock.now_ms()
+    desk.clock.step_s(step_s)
+    desk.count += 30
+    ts_ms = stamp_ms if is_stamped_before else desk.clock.now_ms()
+    readings = GroupReadings(LAYOUT, ts_ms, (5.0, desk.count, 1), bytes(3), (None, Fraction(10), None))
+    assert desk.keeper.take(readings).qualities == bytes(3)
+    desk.clock.pass_s(0.2)
+    assert desk.keeper.beat() is not None
+    assert desk.keeper.beat() is None
+    for _ in range(60):
+        desk.clock.pass_s(1.0)
+        desk.keeper.beat()
+        assert desk.poll(count=desk.count + 20).qualities == bytes(3)
+    desk.keeper.stop()
+    assert desk.events(EventKind.COUNTER_JUMP) == desk.events(EventKind.COUNTER_GLITCH) == []
+
+
 def test_clock_set_back_writes_the_same_minutes_again_for_the_writer_to_merge() -> None:
     desk = Desk()
     desk.run_s(180)
@@ -261,6 +284,14 @@ def test_modulus_of_the_profile_is_used_also_when_the_supply_is_downstream() -> 
     assert desk.keeper.take(turned_poll) is turned_poll
     desk.keeper.stop()
     assert [event.kind for event in desk.writer.batches[0].events] == [EventKind.COUNTER_ROLLOVER] * 2
+
+
+def test_modulus_of_a_newer_profile_is_used_by_counters_known_before() -> None:
+    desk = Desk()
+    desk.poll(count=2**32 - 1)
+    desk.keeper.equip([EquippedDevice(make_device(1), CATALOGUE.profiles["meter"])])
+    desk.clock.pass_s(5)
+    assert desk.poll(count=1).qualities == bytes(3)
 
 
 def test_restart_within_a_minute_keeps_the_part_that_is_written() -> None:
