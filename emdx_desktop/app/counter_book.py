@@ -52,7 +52,10 @@ class CounterBook:
             for point in equipped.profile.points:
                 if point.quantity is not None:
                     series = reverse_quantity(point.quantity)[0] if is_reversed else point.quantity
-                    self._moduli[device.id, series] = point.modulus
+                    key = (device.id, series)
+                    self._moduli[key] = point.modulus
+                    if key in self._guards:
+                        self._guards[key].modulus = point.modulus
 
     def check(self, readings: GroupReadings) -> GroupReadings:
         """The same readings; counts that are not believed yet become PENDING in a copy."""

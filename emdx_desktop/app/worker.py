@@ -6,7 +6,7 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from emdx_desktop.app.polled_line import AcquisitionDesk, PolledLine
@@ -179,11 +179,14 @@ class AcquisitionWorker:
                 )
             )
         known = {device.id: device for device in before.devices}
-        for device in stored.devices:
-            old = known.get(device.id)
-            if old is not None and _counts_otherwise(old, device):
-                desk.keeper.expect_other_counters(device.id, "installation changed")
-        await self._apply(stored)
+        await self._apply(
+            stored,
+            changed={
+                device.id
+                for device in stored.devices
+                if device.id in known and _counts_otherwise(known[device.id], device)
+            },
+        )
 
     async def _set_retention(self, policy: RetentionPolicy) -> None:
         try:
@@ -197,8 +200,13 @@ class AcquisitionWorker:
             COMMAND_NOTICE_KEY, NoticeLevel.ALARM, message, self._desk.clock.now_ms()
         )
 
-    async def _apply(self, installation: Installation) -> None:
-        """Poll what this installation says; lines that stay the same are not touched."""
+    async def _apply(self, installation: Installation, changed: Collection[DeviceId] = ()) -> None:
+        """Poll what this installation says; lines that stay the same are not touched.
+
+        Args:
+            installation: Stored already.
+            changed: Devices whose readings mean something else than before.
+        """
         desk = self._desk
         scope = find_polling_scope(
             installation, self._catalogue, polls_simulated_profiles=self._polls_simulated_profiles
@@ -207,9 +215,11 @@ class AcquisitionWorker:
         gone = [line for line in self._lines if line not in kept]
         await asyncio.gather(*(line.stop() for line in gone))
         wanted: set[DeviceId] = {equipped.device.id for line in scope.lines for equipped in line.devices}
-        desk.keeper.forget({id_ for line in gone for id_ in line.device_ids} - wanted)
+        desk.keeper.forget(({id_ for line in gone for id_ in line.device_ids} - wanted).union(changed))
+        for device_id in changed:  # now that nobody reads them by their old meaning any more
+            desk.keeper.expect_other_counters(device_id, "installation changed")
         desk.keeper.equip([equipped for line in scope.lines for equipped in line.devices])
-        desk.board.keep_only(wanted | {device_id for device_id, _, _ in scope.idle})
+        desk.board.keep_only(wanted.union(device_id for device_id, _, _ in scope.idle).difference(changed))
         for device_id, state, detail in scope.idle:
             desk.board.place(device_id, state, detail, None)
         kept_scopes = [line.scope for line in kept]

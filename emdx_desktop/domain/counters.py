@@ -77,7 +77,11 @@ class CounterFindings:
 
 
 class CounterGuard:
-    """Believes or doubts the counts of one series."""
+    """Believes or doubts the counts of one series.
+
+    Attributes:
+        modulus: Counts at which it rolls over, None when unknown.
+    """
 
     __slots__ = (
         "_candidates",
@@ -91,10 +95,10 @@ class CounterGuard:
         "_is_stepped_back",
         "_last_count",
         "_last_ts_ms",
-        "_modulus",
         "_new_meter_reason",
         "_quantity",
         "_rate_per_ms",
+        "modulus",
     )
 
     def __init__(
@@ -117,7 +121,7 @@ class CounterGuard:
         self._device_id = device_id
         self._quantity = quantity
         self._findings = findings
-        self._modulus = modulus
+        self.modulus = modulus
         self._is_bidirectional = is_bidirectional(quantity)
         self._rate_per_ms = max_rate_per_ms(quantity)
         self._candidates: list[tuple[int, int]] = []
@@ -177,9 +181,9 @@ class CounterGuard:
                 )
             return self._believe(ts_ms, count)
         if self._has_rolled_over(ts_ms, count):
-            assert self._modulus is not None
-            self._note(EventKind.COUNTER_ROLLOVER, ts_ms, "rolled over at {modulus}", modulus=self._modulus)
-            self._start_epoch(ts_ms, 0, "rollover", self._modulus)
+            assert self.modulus is not None
+            self._note(EventKind.COUNTER_ROLLOVER, ts_ms, "rolled over at {modulus}", modulus=self.modulus)
+            self._start_epoch(ts_ms, 0, "rollover", self.modulus)
             return self._believe(ts_ms, count)
         if self._is_step_back(count):
             if not self._is_stepped_back:
@@ -220,7 +224,7 @@ class CounterGuard:
         return step <= limit and (step >= 0 or (self._is_bidirectional and step >= -limit))
 
     def _has_rolled_over(self, ts_ms: int, count: int) -> bool:
-        modulus = self._modulus
+        modulus = self.modulus
         if modulus is None or count >= self._last_count or self._last_count <= ROLLOVER_SHARE * modulus:
             return False
         return count >= 0 and self._is_plausible_step(ts_ms - self._last_ts_ms, count - self._last_count + modulus)
@@ -274,7 +278,7 @@ class CounterGuard:
         self._hour_marks = ((start_ms, start_count),) * 2
         self._findings.epochs.append(
             CounterEpoch(
-                self._device_id, self._quantity, start_ms, start_count, self._factor, self._modulus, reason, end_count
+                self._device_id, self._quantity, start_ms, start_count, self._factor, self.modulus, reason, end_count
             )
         )
 

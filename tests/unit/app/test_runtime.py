@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from acquisition_fakes import (
     CATALOGUE,
+    QUANTITIES,
     T0,
     FakeClock,
     FakePoller,
@@ -30,6 +31,8 @@ from emdx_desktop.domain.readings import (
     DeviceId,
     DeviceState,
     GatewayId,
+    GroupLayout,
+    GroupReadings,
     Notice,
     NoticeLevel,
     Quality,
@@ -357,6 +360,27 @@ def test_turned_supply_direction_starts_new_epochs(start: Callable[..., Site]) -
     site.stop()
     epochs = [epoch.reason for batch in site.writer.batches for epoch in batch.epochs]
     assert epochs == ["first reading", "installation changed"]
+
+
+def test_nothing_is_left_of_what_a_device_meant_before(start: Callable[..., Site]) -> None:
+    def tell(poller: FakePoller) -> None:
+        if poller.devices[0].device.supply is SupplyDirection.DOWNSTREAM:
+            poller.layouts = {DeviceId(1): GroupLayout(DeviceId(1), "fast", QUANTITIES[:1], 0.0)}
+            readings = GroupReadings(poller.layouts[DeviceId(1)], T0, (-5.0,), bytes(1), (None,))
+            poller.listener.on_readings(readings)
+        else:
+            poller.tell(T0, 5.0, 100)
+
+    site = start(make_installation(make_device(1)), tell)
+    site.wait(lambda s: s.devices and s.devices[DeviceId(1)].values)
+    turned = replace(make_device(1), supply=SupplyDirection.DOWNSTREAM)
+    site.runtime.send(ReplaceInstallation(make_installation(turned)))
+    shown = site.wait(lambda s: s.installation_revision == 2 and s.devices[DeviceId(1)].values)
+    assert set(shown.devices[DeviceId(1)].values) == {"active_power"}
+    site.stop()
+    (minute,) = site.writer.batches[-1].devices
+    assert [column.quantity for column in minute.layout.columns] == ["active_power"]
+    assert minute.values == (-5,)
 
 
 def test_retention_that_cannot_be_stored_is_told(start: Callable[..., Site]) -> None:
