@@ -107,19 +107,18 @@ def _device_rows(
     zone: ZoneInfo,
 ) -> Iterator[list[str]]:
     """Rows of one device, a list for each series and day."""
-    series = sorted(
-        {
-            info.column.quantity: info
-            for info in reader.series(device.id)
-            if not info.column.quantity.startswith(READ_OFFSET_PREFIX)
-            and (quantities is None or info.column.quantity in quantities)
-        }.items()
-    )
-    for id_, info in series:
-        definition = QUANTITIES[id_]
-        if info.column.kind is QuantityKind.STATE:
+    spans: dict[str, tuple[int, int]] = {}
+    for info in reader.series(device.id):
+        id_ = info.column.quantity
+        if id_.startswith(READ_OFFSET_PREFIX) or info.column.kind is QuantityKind.STATE:
             continue
-        first_ms, last_ms = max(start_ms, info.first_ms), min(end_ms, info.last_ms + MINUTE_MS)
+        if quantities is None or id_ in quantities:
+            # a quantity has more than one series where the decimals kept of it changed
+            began_ms, ended_ms = spans.get(id_, (info.first_ms, info.last_ms))
+            spans[id_] = min(began_ms, info.first_ms), max(ended_ms, info.last_ms)
+    for id_, (began_ms, ended_ms) in sorted(spans.items()):
+        definition = QUANTITIES[id_]
+        first_ms, last_ms = max(start_ms, began_ms), min(end_ms, ended_ms + MINUTE_MS)
         for day_ms in range(first_ms // DAY_MS * DAY_MS, last_ms, DAY_MS):
             from_ms, to_ms = max(first_ms, day_ms), min(last_ms, day_ms + DAY_MS)
             if definition.kind is QuantityKind.COUNTER:
