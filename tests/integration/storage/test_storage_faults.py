@@ -32,6 +32,7 @@ from emdx_desktop.storage.folder_lock import DataFolderLock
 from emdx_desktop.storage.history_reader import SqliteHistoryReader
 from emdx_desktop.storage.history_writer import SqliteHistoryWriter, open_writer
 from emdx_desktop.storage.journal_copy import COPY_FILE_NAME
+from emdx_desktop.storage.minute_commit import MinuteCommitter
 from emdx_desktop.storage.space import load_policy
 
 START_MS = utc_ms(2026, 10, 5, 6)
@@ -139,6 +140,47 @@ def test_a_locked_database_spills_and_replays(tmp_path: Path, start: Opener, clo
     assert writer.spooled_batches() == 0
     assert writer.notices() == ()
     assert shown(tmp_path, 6) == expected(6)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (apsw.IOError("disk I/O error"), "disk I/O error"),
+        (apsw.ReadOnlyError("attempt to write a readonly database"), "read-only"),
+        (apsw.CantOpenError("unable to open database file"), "unable to open"),
+        (apsw.FullError("database or disk is full"), "the disk is full"),
+    ],
+)
+def test_whatever_the_database_refuses_with_minutes_wait_and_are_saved(
+    tmp_path: Path,
+    start: Opener,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    error: apsw.Error,
+    words: str,
+) -> None:
+    writer = start()
+    refusing = True
+    commit = MinuteCommitter.commit
+
+    def maybe(committer: MinuteCommitter, minutes: MinuteBatch) -> tuple[tuple[DeviceMinute, str], ...]:
+        if refusing:
+            raise error
+        return commit(committer, minutes)
+
+    monkeypatch.setattr(MinuteCommitter, "commit", maybe)
+    for minute in range(START, START + 3):
+        writer.submit(batch(minute))
+    writer.wait_until_saved()
+    assert writer.spooled_batches() == 3
+    assert words in writer.notices()[0].message
+    refusing = False
+    clock.ms += 6_000
+    writer.wait_until_saved()
+    assert writer.spooled_batches() == 0
+    assert writer.notices() == ()
+    assert shown(tmp_path, 3) == expected(3)
+    assert not list(tmp_path.glob("live.db.damaged-*"))
 
 
 def test_a_full_disk_spills_and_resumes_alone(tmp_path: Path, start: Opener, clock: FakeClock) -> None:
@@ -296,20 +338,31 @@ def test_a_thousand_flipped_bits_are_all_found_and_none_is_shown(tmp_path: Path,
     sealed = tmp_path / "history" / "2026-10.db"
     connection = apsw.Connection(str(sealed))
     rows = list(connection.execute("SELECT id, body FROM chunk"))
-    rng = random.Random(9)
-    with connection:
-        for rowid, body in rows:
-            damaged = bytearray(body)
-            bit = rng.randrange(8 * len(body))
-            damaged[bit // 8] ^= 1 << bit % 8
-            connection.execute("UPDATE chunk SET body = ? WHERE id = ?", (bytes(damaged), rowid))
     connection.close()
     assert len(rows) == days * 8 * 4
-    reader = SqliteHistoryReader(tmp_path)
+    rng = random.Random(9)
+    flipped = 0
+    while flipped < 1000:
+        connection = apsw.Connection(str(sealed))
+        with connection:
+            for rowid, body in rows:
+                damaged = bytearray(body)
+                bit = rng.randrange(8 * len(body))
+                damaged[bit // 8] ^= 1 << bit % 8
+                connection.execute("UPDATE chunk SET body = ? WHERE id = ?", (bytes(damaged), rowid))
+        connection.close()
+        flipped += len(rows)
+        assert_nothing_is_shown(tmp_path, days)
+
+
+def assert_nothing_is_shown(folder: Path, days: int) -> None:
+    reader = SqliteHistoryReader(folder)
     for device in range(1, 9):
         series = reader.load_minutes(DeviceId(device), "voltage_l1_n", START_MS, START_MS + days * DAY_MS)
         assert np.isnan(series.values).all()
         assert set(series.qualities.tolist()) == {Quality.NOT_RECORDED}
+        power = reader.load_minutes(DeviceId(device), "active_power", START_MS, START_MS + days * DAY_MS)
+        assert np.isnan(power.values).all()
         counts = reader.load_counts(DeviceId(device), "active_energy_import", START_MS, START_MS + days * DAY_MS)
         assert counts.counts.size == 0
         assert reader.load_device_day(DeviceId(device), START_MS // DAY_MS * DAY_MS) == {}

@@ -34,6 +34,7 @@ from emdx_desktop.domain.profiles import Evidence, IdentityDef, ScaleRule, Scale
 from emdx_desktop.domain.readings import DeviceId, DeviceState, FaultKind, NoticeLevel, Quality
 from emdx_desktop.modbus.bus_poller import ModbusBusPoller
 from emdx_desktop.modbus.planner import plan_bus
+from emdx_desktop.modbus.requests import ReadRequest
 
 LINE = LineSettings(baud=9600)
 
@@ -199,7 +200,10 @@ def test_three_dead_devices_of_32_cost_the_others_less_than_5_percent(dead: set[
         assert mean_period(bench.listener.good(unit)) <= 1.05 * limit
     for unit in dead:
         asked = [at for at, request in bench.line.requests if request.unit_id == unit]
-        assert all(b - a >= 45 for a, b in pairwise(asked[2:]))
+        assert len(asked) > 10
+        assert all(45 <= b - a <= 50 for a, b in pairwise(asked[2:])), (
+            "every 45 s, and with its jitter never much later"
+        )
         assert bench.listener.state_of(unit) is DeviceState.SILENT
 
 
@@ -291,6 +295,25 @@ def test_two_silent_units_in_a_row_close_a_connection_and_known_dead_ones_do_not
     at_failure = [at for at in bench.line.opened if at > 1001]
     assert len(at_failure) in (1, 2)
     assert all(at < 1060 for at in at_failure)
+
+
+def test_a_lost_reply_after_the_probe_of_a_dead_device_leaves_the_connection_open() -> None:
+    bench = Bench(make_gateway(line=LINE), equip(live_profile(10), range(1, 9)))
+    echo = bench.line.answer
+    lost: list[int] = []
+
+    def answer(request: ReadRequest) -> Any:
+        if len(bench.line.requests) > 1 and asyncio.get_running_loop().time() > 1100:
+            before = bench.line.requests[-2][1].unit_id
+            if before == 3:
+                lost.append(request.unit_id)
+                return FaultKind.TIMEOUT
+        return echo(request)
+
+    bench.line.answer = answer
+    bench.run(600, (50, lambda: bench.line.dead.add(3)))
+    assert len(lost) > 5
+    assert all(at < 1060 for at in bench.line.opened), "one dead and one lost reply are no dead connection"
 
 
 def test_a_connection_that_brings_nothing_for_three_time_outs_is_closed() -> None:
