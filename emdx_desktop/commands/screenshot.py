@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     folder = open_site_folder(args.data)
     folder.load_installation()
     render_picture(folder, args.page, args.output, args.size, args.theme, args.language)
+    if args.json:
+        print(json.dumps({"schema": "emdx/screenshot/1", "page": args.page, "file": str(args.output)}))
     return 0
 
 

@@ -13,7 +13,7 @@ from emdx_desktop.app.clock import SystemClock
 from emdx_desktop.app.worker import COMMAND_NOTICE_KEY
 from emdx_desktop.attach.attached_supervision import AttachedSupervision
 from emdx_desktop.attach.door import find_door
-from emdx_desktop.commands.atomic_file import open_output
+from emdx_desktop.commands.atomic_file import STANDARD_OUTPUT, open_output
 from emdx_desktop.commands.site_folder import SiteFolder, open_site_folder, require_folder
 from emdx_desktop.domain.errors import ConfigurationError, EnvironmentFault, Problem
 from emdx_desktop.domain.installation import Installation
@@ -41,8 +41,18 @@ def run(args: argparse.Namespace) -> int:
     """Import or export."""
     folder = open_site_folder(args.data)
     if args.action == "export":
+        installation = folder.load_installation()
         with open_output(args.file) as file:
-            file.write(write_site_file(folder.load_installation()))
+            file.write(write_site_file(installation))
+        if args.json and args.file != STANDARD_OUTPUT:
+            alive = sum(1 for device in installation.devices if not device.is_archived)
+            answer = {
+                "schema": "emdx/site-export/1",
+                "file": args.file,
+                "devices": alive,
+                "revision": installation.revision,
+            }
+            print(json.dumps(answer, ensure_ascii=False))
         return 0
     return _import(folder, Path(args.file), is_agreed=args.yes, as_json=args.json)
 

@@ -13,7 +13,7 @@ import pytest
 
 import emdx_desktop.__main__ as program
 from emdx_desktop.__main__ import LOG_FILE_NAME, main
-from emdx_desktop.commands import plan_bus, site
+from emdx_desktop.commands import plan_bus, screenshot, site
 from emdx_desktop.domain.errors import EnvironmentFault
 
 SITE = """
@@ -201,6 +201,42 @@ def test_output_that_cannot_be_written_exits_3(file: Path, data: Path, capsys: p
     assert main(["site", "import", str(file), "--data", str(data)]) == 0
     assert main(["site", "export", str(data / "missing" / "x.toml"), "--data", str(data)]) == 3
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "schema", "keys"),
+    [
+        (["site", "import", "{file}"], "emdx/site-import/1", {"changes", "warnings", "revision"}),
+        (["site", "export", "{out}"], "emdx/site-export/1", {"file", "devices", "revision"}),
+        (["plan-bus"], "emdx/plan-bus/1", {"lines"}),
+        (["history", "export", "-o", "{out}"], "emdx/history-export/1", {"file", "rows"}),
+        (["screenshot", "live", "-o", "{out}"], "emdx/screenshot/1", {"page", "file"}),
+        (["read", "QF1"], "emdx/read/1", {"site", "ts", "devices"}),
+    ],
+)
+def test_every_command_answers_with_one_json_document_of_its_schema(
+    file: Path,
+    data: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    argv: list[str],
+    schema: str,
+    keys: set[str],
+) -> None:
+    def draw(_folder: object, _page: str, output: Path, *_look: object) -> None:
+        output.write_bytes(b"picture")
+
+    monkeypatch.setattr(screenshot, "render_picture", draw)
+    file.write_text(SITE.replace("192.0.2.1", "127.0.0.1:1"), encoding="utf-8")
+    assert main(["site", "import", str(file), "--data", str(data)]) == 0
+    capsys.readouterr()
+    out = data / "out.file"
+    filled = [part.format(file=file, out=out) for part in argv]
+    assert main([*filled, "--json", "--data", str(data)]) == (3 if argv[0] == "read" else 0)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["schema"] == schema
+    assert keys <= answer.keys()
+    assert out.exists() == ("{out}" in argv)
 
 
 def test_environment_fault_exits_3_without_a_trace(

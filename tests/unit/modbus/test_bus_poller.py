@@ -343,6 +343,31 @@ def test_a_gateway_that_cannot_be_reached_is_told_once_and_tried_with_growing_pa
     assert not bench.poller.snapshot().is_connected
 
 
+@pytest.mark.parametrize("trouble", ["refused", "silent"])
+def test_a_line_in_trouble_does_not_disturb_its_neighbour(trouble: str) -> None:
+    """C1: the cycle of another gateway varies by less than 10 %."""
+    ill = Bench(make_gateway(line=LINE), equip(live_profile(60), range(1, 9)))
+    well = Bench(make_gateway(line=LINE), equip(live_profile(60), range(1, 9)))
+    if trouble == "refused":
+        ill.line.is_refusing = True
+    else:
+        ill.line.dead = set(range(1, 9))
+
+    async def main() -> None:
+        tasks = [asyncio.create_task(bench.poller.run()) for bench in (ill, well)]
+        await asyncio.sleep(300)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run_virtual(main)
+    moments = well.listener.good(1)
+    periods = [b - a for a, b in pairwise(moments[2:])]
+    assert len(periods) > 50
+    assert max(periods) <= 1.1 * min(periods)
+    assert ill.listener.good(1) == []
+
+
 def test_a_gateway_that_comes_back_is_polled_within_a_minute() -> None:
     bench = Bench(make_gateway(line=LINE), equip(live_profile(10), range(1, 4)))
     bench.line.is_refusing = True
