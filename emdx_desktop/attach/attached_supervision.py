@@ -14,7 +14,7 @@ from emdx_desktop.attach.door import knock
 from emdx_desktop.attach.wire import MAX_MESSAGE_BYTES, pack_command, unpack_snapshot
 from emdx_desktop.domain.errors import EnvironmentFault
 from emdx_desktop.domain.ports import Command
-from emdx_desktop.domain.readings import Notice, NoticeLevel, SiteSnapshot
+from emdx_desktop.domain.readings import DeviceState, Notice, NoticeLevel, SiteSnapshot
 
 logger = logging.getLogger(__name__)
 
@@ -139,4 +139,9 @@ class AttachedSupervision:
             "start collect again; this window finds it by itself.",
             time.time_ns() // 1_000_000,
         )
-        self._publish(replace(latest, sequence=latest.sequence + 1, notices=(*latest.notices, notice)))
+        # nobody asks the devices now: their last values stay, with their age, but none counts as answering
+        devices = {id_: replace(device, state=DeviceState.WAITING) for id_, device in latest.devices.items()}
+        buses = {id_: replace(bus, is_connected=False) for id_, bus in latest.buses.items()}
+        notices = (*latest.notices, notice)
+        sequence = latest.sequence + 1
+        self._publish(replace(latest, sequence=sequence, devices=devices, buses=buses, notices=notices))

@@ -74,6 +74,13 @@ def test_branches_stand_in_for_an_incomer_that_is_silent(model):
     assert row(model, NodeKey(NodeKind.PANEL, "Main panel"))[1:] == ("Σ 48.7", "2 of 3")
 
 
+def test_a_device_nobody_asks_shows_no_number(model):
+    first = make_snapshot()
+    waiting = replace(make_device_snapshot(4), state=DeviceState.WAITING)
+    model.set_snapshot(replace(first, devices=dict(first.devices) | {DeviceId(4): waiting}))
+    assert row(model, device_key(DeviceId(4))) == ("QF3 Compressed air", "", "waiting")
+
+
 def test_a_silent_device_shows_no_number(model):
     model.set_snapshot(make_snapshot())
     assert row(model, device_key(DeviceId(6))) == ("QF12 Welding", "", "no answer")

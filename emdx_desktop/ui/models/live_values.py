@@ -32,6 +32,8 @@ _UNREAD = Mark(Shape.BARRED_RING, "", "ink3")
 IS_OLD_ROLE = Qt.ItemDataRole.UserRole + 10
 """True where the value is the last good one but not a present one."""
 STALE_AFTER_PERIODS = 3
+UNMEASURED_PERIOD_S = 10.0
+"""Until a device was read twice (own design): the first cycle reads all groups and takes longer than those after it."""
 _ORDER: Mapping[str, int] = {id_: order for order, id_ in enumerate(QUANTITIES)}
 
 
@@ -141,7 +143,7 @@ class LiveValuesModel(QAbstractTableModel):
         row.value_text = self._value_text(row, live)
 
     def _period_s(self, row: _Row) -> float:
-        measured_s = self._snapshot.period_s if self._snapshot and self._snapshot.period_s else 0.0
+        measured_s = self._snapshot.period_s if self._snapshot and self._snapshot.period_s else UNMEASURED_PERIOD_S
         # one second is the least: a clock and a cycle never agree to the millisecond
         return max(row.interval_s, measured_s, 1.0)
 

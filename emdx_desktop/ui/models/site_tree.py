@@ -194,7 +194,7 @@ class SiteTreeModel(QAbstractItemModel):
         node.power_w, node.power_text, node.unit = None, "", ""
         state = device.state if device is not None else DeviceState.WAITING
         node.mark = device_mark(state)
-        if device is None or state in _MUTE:
+        if device is None or state in _MUTE or state is DeviceState.WAITING:
             return
         values = device.values
         power = values.get("active_power")

@@ -204,7 +204,8 @@ def test_lost_owner_is_told_and_found_again(port: FakePort, tmp_path: Path) -> N
     watcher.wait(lambda s: s.sequence == 1)
     first.close()
     lost = watcher.wait(lambda s: any(notice.key == LOST_NOTICE_KEY for notice in s.notices))
-    assert lost.devices
+    assert {device.state for device in lost.devices.values()} == {DeviceState.WAITING}
+    assert not any(bus.is_connected for bus in lost.buses.values())
     with pytest.raises(EnvironmentFault, match="is gone"):
         attached.send(ReadNow(DeviceId(1)))
     second = AttachServer(port, tmp_path, "collect")
