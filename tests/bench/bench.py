@@ -36,6 +36,7 @@ def load_benches() -> list[Bench]:
         history_bench.BENCH,
         commit_bench.BENCH,
         memory_bench.BENCH,
+        memory_bench.BENCH_DAY,
         *damage_bench.BENCHES,
     ]
 

@@ -16,10 +16,13 @@ from farm_process import running_farm
 from measures import Bench, BenchError, Measured, Row, Setup
 from memory_rig import BAUD, DEVICES, LINES
 
-from emdx_desktop.domain.history import EventKind
+from emdx_desktop.domain.history import MINUTE_MS, EventKind
+from emdx_desktop.domain.quantities import QuantityKind
 from emdx_desktop.storage.history_reader import SqliteHistoryReader
 
 MIB = 2**20
+LEAST_SAVED_SHARE = 0.95
+"""A fast clock makes a second of work look like two minutes asleep; a run with more gaps than this proves little."""
 
 
 def sampled_memory(folder: Path, arguments: Sequence[str], timeout_s: float) -> list[int]:
@@ -44,45 +47,53 @@ def saved_text(folder: Path) -> str:
     series = reader.series()
     devices = len({info.device_id for info in series})
     minutes = (max(info.last_ms for info in series) - min(info.first_ms for info in series)) // 60_000 + 1
+    probe = next(info for info in series if info.column.kind is QuantityKind.INSTANT)
+    read = reader.load_minutes(
+        probe.device_id, probe.column.quantity, probe.first_ms, probe.first_ms + minutes * MINUTE_MS
+    )
+    share = float(np.isfinite(read.values).mean())
     events = Counter(event.kind for event in reader.load_events(0, 2**50))
     reader.close()
-    if events[EventKind.SUSPEND]:
-        raise BenchError("the machine was too busy for the fast clock: acquisition took it for asleep")
-    return f"{devices} devices, {len(series)} series, {minutes} minutes saved"
+    if share < LEAST_SAVED_SHARE:
+        raise BenchError(
+            f"the machine was too busy: only {share:.1%} of the minutes were saved, acquisition took the PC for "
+            f"asleep {events[EventKind.SUSPEND]} times"
+        )
+    return f"{devices} devices, {len(series)} series, {minutes} minutes, {share:.1%} of them saved"
 
 
-def run(setup: Setup) -> Mapping[str, Measured]:
-    """Ten real minutes on simulated lines, then a day of scripted readings on a fast clock."""
-    seconds, hours = (180, 3) if setup.is_quick else (600, 24)
-    real = setup.folder / "real"
+def run_minutes(setup: Setup) -> Mapping[str, Measured]:
+    """Ten real minutes on simulated lines."""
+    seconds = 180 if setup.is_quick else 600
+    folder = setup.folder / "real"
     with running_farm(lines=LINES, devices=DEVICES, baud=BAUD) as links:
-        samples = sampled_memory(real, ["real", str(seconds), *(str(link) for link in links)], seconds + 120)
+        samples = sampled_memory(folder, ["real", str(seconds), *(str(link) for link in links)], seconds + 120)
     late = samples[len(samples) // 3 :]
-    setup.say(f"{seconds} s done")
-    fast = setup.folder / "fast"
-    day = sampled_memory(fast, ["fast", str(hours)], hours * 60)
+    text = (
+        f"{samples[0] / MIB:.1f} MiB after 1 minute, {samples[-1] / MIB:.1f} MiB after "
+        f"{len(samples)}; rise over the last {len(late)}; {saved_text(folder)}"
+    )
+    return {"minutes": Measured(rise_mib(late), text)}
+
+
+def run_day(setup: Setup) -> Mapping[str, Measured]:
+    """A day of scripted readings on a fast clock."""
+    hours = 3 if setup.is_quick else 24
+    folder = setup.folder / "fast"
+    day = sampled_memory(folder, ["fast", str(hours)], hours * 60)
     hour = 60
     late_day = day[2 * hour :] if len(day) > 3 * hour else day[hour:]
-    return {
-        "minutes": Measured(
-            rise_mib(late),
-            f"{samples[0] / MIB:.1f} MiB after 1 minute, {samples[-1] / MIB:.1f} MiB after "
-            f"{len(samples)}; rise over the last {len(late)}; {saved_text(real)}",
-        ),
-        "day": Measured(
-            rise_mib(late_day),
-            f"{day[hour] / MIB:.1f} MiB after 1 hour, {day[-1] / MIB:.1f} MiB after "
-            f"{len(day) / 60:.0f} (peak {max(day) / MIB:.1f}); rise over the last {len(late_day) / 60:.0f} hours; "
-            f"{saved_text(fast)}",
-        ),
-    }
+    text = (
+        f"{day[hour] / MIB:.1f} MiB after 1 hour, {day[-1] / MIB:.1f} MiB after "
+        f"{len(day) / 60:.0f} (peak {max(day) / MIB:.1f}); rise over the last {len(late_day) / 60:.0f} hours; "
+        f"{saved_text(folder)}"
+    )
+    return {"day": Measured(rise_mib(late_day), text)}
 
 
-BENCH = Bench(
-    "memory",
-    (
-        Row("minutes", "rise of memory, 255 devices, minutes 4 to 10", "<=", 1, "MiB"),
-        Row("day", "rise of memory, 255 devices, an accelerated day after its first two hours", "<=", 2, "MiB"),
-    ),
-    run,
+BENCH = Bench("memory", (Row("minutes", "rise of memory, 255 devices, minutes 4 to 10", "<=", 1, "MiB"),), run_minutes)
+BENCH_DAY = Bench(
+    "memory-day",
+    (Row("day", "rise of memory, 255 devices, an accelerated day after its first two hours", "<=", 2, "MiB"),),
+    run_day,
 )
