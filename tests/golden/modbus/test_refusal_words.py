@@ -9,7 +9,7 @@ from emdx_desktop.modbus.requests import ReadRequest
 
 
 def test_refusal_of_the_guide_is_exception_1() -> None:
-    """Legrand, Measurement to supervision guide: 03 h from 4000 h on 1 word, device 01 h: 83 01 "identifying a fault"."""
+    """Legrand, Measurement to supervision guide: 03 h from 4000 h, 1 word, device 01 h: 83 01 identifies a fault."""
     with pytest.raises(LinkFault, match="illegal function") as caught:
         read_words(ReadRequest(0x01, 3, 0x4000, 1), 0x01, bytes.fromhex("83 01"))
     assert (caught.value.kind, caught.value.exception_code) == (FaultKind.EXCEPTION, 1)
