@@ -102,7 +102,7 @@ class DayPacker:
         chunks: list[tuple[int, bytes]] = []
         for series_id, parts in by_series.items():
             series = self._book.by_id(series_id)
-            # good qualities win over bad ones of a row that another layout brought for the same minute
+            # a minute of a device has one row, so rows of several layouts never meet
             values, qualities = empty_day()
             pieces: list[HourRollups] = []
             old = _combined([day for _rowid, day in known.get(series_id, [])], series)
@@ -123,13 +123,15 @@ class DayPacker:
                             block.polls[keep, k],
                         )
                     )
+            present = np.flatnonzero(qualities != _NOT_RECORDED)
+            if not present.size:
+                continue  # all its rows are damaged
             body, differing = fold_into_chunk(series, utc_day, old, values, qualities)
             if body is not None:
                 chunks.append((chunk_id(utc_day, series_id), body))
             if differing:
                 events.append(differing_event(device_id, series.quantity, first, differing))
             add_rollups(self._connection, series_id, merge(pieces))
-            present = np.flatnonzero(qualities != _NOT_RECORDED)
             self._book.widen(series_id, first + int(present[0]), first + int(present[-1]))
         self._connection.executemany("INSERT OR REPLACE INTO chunk VALUES (?, ?)", sorted(chunks))
         insert_events(self._connection, events)

@@ -198,6 +198,9 @@ class SqliteHistoryWriter:
                 future.set_exception(fault)
             except StorageFault as error:
                 future.set_exception(error)
+            except BaseException as error:
+                future.set_exception(error)  # a bug: whoever waits must not wait for ever
+                raise
 
         with self._condition:
             if self._is_closing:

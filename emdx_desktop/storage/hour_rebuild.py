@@ -50,9 +50,12 @@ class HourRebuilder:
         live = set(self._sealer.months_with_live_days())
         rebuilt = []
         current = {month: hours.cuts(days_of_month(month)) for month in sorted({*sealed, *live})}
+        # late days of a sealed month hold its minutes a second time until it is sealed anew
+        for month in live & sealed.keys():
+            del current[month]
         for month, cuts in current.items():
             if noted.get(month, cuts) != cuts:
-                self._rebuild(month, sealed.get(month), month in live, hours)
+                self._rebuild(month, sealed.get(month), hours)
                 rebuilt.append(month)
         if current.items() - noted.items():
             with write_transaction(self._connection):
@@ -60,15 +63,15 @@ class HourRebuilder:
                 self._connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (RULES_KEY, content))
         return tuple(rebuilt)
 
-    def _rebuild(self, month: str, sealed_file: str | None, has_live: bool, hours: LocalHours) -> None:
+    def _rebuild(self, month: str, sealed_file: str | None, hours: LocalHours) -> None:
         days = days_of_month(month)
         span = (chunk_id(days.start, 0), chunk_id(days.stop, 0))
-        if has_live:
+        if sealed_file is None:
             with write_transaction(self._connection):
                 self._connection.execute("DELETE FROM rollup WHERE id >= ? AND id < ?", span)
                 for series_id, part in self._hours_of(self._connection, span, hours):
                     add_rollups(self._connection, series_id, part)
-        if sealed_file is not None:
+        else:
             sealed = open_sealed(self._folder / HISTORY_FOLDER / sealed_file)
             try:
                 by_series: dict[int, list[HourRollups]] = {}

@@ -65,8 +65,8 @@ class Housekeeping:
         night = (self._clock.now_ms() - PACK_GRACE_MS) // DAY_MS
         if takes_late or night != self._night:
             self._next_late_s = now_s + LATE_PACK_S
-            self._rebuild_hours()
             self._seal()
+            self._rebuild_hours()
         if night != self._night:
             self._retain()
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -81,8 +81,8 @@ class Housekeeping:
     def run_now(self) -> None:
         """All of it, at once."""
         self._pack(takes_late=True)
-        self._rebuild_hours()
         self._seal()
+        self._rebuild_hours()
         self._retain()
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

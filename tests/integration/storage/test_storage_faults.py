@@ -629,6 +629,35 @@ def test_a_damaged_newest_minute_is_a_gap_and_is_kept_when_its_day_is_packed(
     assert kept == damaged
 
 
+def test_a_device_whose_only_minute_is_damaged_does_not_stop_packing(start: Opener, clock: FakeClock) -> None:
+    writer = start()
+    writer.submit(batch(START))
+    writer.submit(batch(START + 1, devices=(2,)))
+    writer.wait_until_saved()
+
+    def flip() -> None:
+        body = bytearray(writer._connection.execute("SELECT body FROM tail WHERE id & 0xFFFFFF = 1").get)
+        body[12] ^= 8
+        writer._connection.execute("UPDATE tail SET body = ? WHERE id & 0xFFFFFF = 1", (bytes(body),))
+
+    writer._call(flip)
+    clock.ms = START_MS + 2 * DAY_MS
+    writer.maintain()
+    left = writer._call(
+        lambda: writer._connection.execute("SELECT (SELECT count(*) FROM tail), (SELECT count(*) FROM quarantine)").get
+    )
+    assert left == (0, 1)
+
+
+def test_who_waits_for_work_that_ends_by_a_bug_is_told(start: Opener) -> None:
+    writer = start()
+    with pytest.raises(ZeroDivisionError):
+        writer._call(lambda: 1 // 0, timeout_s=None)
+    writer.submit(batch(START))
+    writer.wait_until_saved()
+    assert writer.last_saved_minute_ms() == START_MS
+
+
 @pytest.mark.parametrize("damage", ["empty", "garbage", "missing"])
 def test_a_live_file_lost_before_its_first_month_is_over_leaves_the_installation(
     tmp_path: Path, start: Opener, damage: str
