@@ -302,27 +302,6 @@ def test_ageing_keeps_energies_and_hours(
     assert reader.storage_report().budget_bytes == 1
 
 
-def test_a_disk_budget_reduces_the_oldest_month_and_no_more_than_needed(
-    writer: SqliteHistoryWriter, reader: SqliteHistoryReader, clock: FakeClock
-) -> None:
-    later = START + 30 * 1440
-    for minute in (*range(START, START + 1200), *range(later, later + 30)):
-        writer.submit(batch(minute, devices=range(1, 9)))
-    clock.ms = utc_ms(2026, 11, 20)
-    writer.maintain()
-    counts = reader.load_counts(D1, "active_energy_import", 0, clock.ms)
-    writer.set_retention(RetentionPolicy(disk_budget_bytes=reader.storage_report().total_bytes - 1))
-    writer.maintain()
-    old = reader.load_minutes(D1, "active_power", START_MS, START_MS + 1200 * MINUTE_MS)
-    young = reader.load_minutes(D1, "active_power", later * MINUTE_MS, (later + 30) * MINUTE_MS)
-    assert np.isnan(old.values).all()
-    assert not np.isnan(young.values).any()
-    assert_same(counts, reader.load_counts(D1, "active_energy_import", 0, clock.ms))
-    told = [event.message for event in reader.load_events(0, clock.ms + 1) if "disk budget" in event.message]
-    assert len(told) == 1
-    assert "2026-09" in told[0]
-
-
 def test_report_tells_files_growth_and_forecast(
     writer: SqliteHistoryWriter, reader: SqliteHistoryReader, clock: FakeClock
 ) -> None:
