@@ -226,3 +226,14 @@ def test_states_are_unknown_after_a_stop() -> None:
 def test_poll_stamped_a_moment_outside_the_minute_keeps_its_offset_inside() -> None:
     (minute,) = fold(poll(-3, (230.0, 1.0, 1, 1))).devices
     assert column(minute, "read_offset_ms.live")[0] == 0
+
+
+def test_due_minutes_move_along_when_the_clock_is_set() -> None:
+    slow = GroupLayout(DeviceId(1), "slow", ("temperature",), 600.0)
+    folder = MinuteFolder()
+    folder.fold(poll(0, (20.0,), layout=slow))
+    folder.close(M0)
+    hour_ms = 60 * MINUTE_MS
+    folder.shift(hour_ms)
+    # one minute after the reading by the new clock: nothing is due yet
+    assert folder.close(M0 + hour_ms + MINUTE_MS).devices[0].qualities == bytes([Quality.NOT_DUE])
