@@ -14,10 +14,10 @@ from emdx_desktop.app.polling_scope import find_polling_scope
 from emdx_desktop.domain.catalogue import ProfileCatalogue
 from emdx_desktop.domain.errors import EnvironmentFault
 from emdx_desktop.domain.history import Event, EventKind, RetentionPolicy
-from emdx_desktop.domain.installation import Device, Installation
+from emdx_desktop.domain.installation import Installation
 from emdx_desktop.domain.ports import Command, HistoryWriter, ReadNow, ReplaceInstallation, SetRetention
 from emdx_desktop.domain.readings import DeviceId, Notice, NoticeLevel, SiteSnapshot
-from emdx_desktop.domain.site_difference import difference
+from emdx_desktop.domain.site_difference import counts_otherwise, difference
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +184,7 @@ class AcquisitionWorker:
             changed={
                 device.id
                 for device in stored.devices
-                if device.id in known and _counts_otherwise(known[device.id], device)
+                if device.id in known and counts_otherwise(known[device.id], device)
             },
         )
 
@@ -228,13 +228,3 @@ class AcquisitionWorker:
         self.installation = installation
         for line in started:
             line.start()
-
-
-def _counts_otherwise(old: Device, new: Device) -> bool:
-    """Another table of registers, another input, or import and export exchanged."""
-    return (old.profile_id, old.supply, old.position, old.sub_address) != (
-        new.profile_id,
-        new.supply,
-        new.position,
-        new.sub_address,
-    )

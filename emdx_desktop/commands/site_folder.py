@@ -18,10 +18,11 @@ from emdx_desktop.attach.server import AttachServer
 from emdx_desktop.domain.catalogue import ProfileCatalogue
 from emdx_desktop.domain.counters import CounterSeed
 from emdx_desktop.domain.errors import ConfigurationError, EnvironmentFault, Problem, StorageFault
-from emdx_desktop.domain.history import MINUTE_MS
+from emdx_desktop.domain.history import MINUTE_MS, EventKind
 from emdx_desktop.domain.installation import Device, Installation
 from emdx_desktop.domain.ports import BusPollerFactory, HistoryReader, HistoryWriter, SupervisionPort
 from emdx_desktop.domain.quantities import READ_OFFSET_PREFIX, QuantityKind
+from emdx_desktop.domain.readings import DeviceId
 from emdx_desktop.modbus.bus_poller import ModbusBusPoller
 from emdx_desktop.modbus.profile_loader import load_catalogue
 from emdx_desktop.storage.history_reader import SqliteHistoryReader
@@ -34,6 +35,8 @@ OWN_PROFILES = "devices"
 DEMO_MARK = "demo.json"
 """Beside the data of a simulated building: there, and only there, made-up register tables may be polled."""
 
+_END_OF_TIME_MS = 2**62
+_CHANGES = (EventKind.INSTALLATION_CHANGED, EventKind.METER_SWAPPED)
 _SEED_REACHES_MS = (MINUTE_MS, 60 * MINUTE_MS, 2 * 1440 * MINUTE_MS, 40 * 1440 * MINUTE_MS)
 
 
@@ -134,7 +137,8 @@ def open_site_folder(path: Path) -> SiteFolder:
 def load_counter_seeds(reader: HistoryReader) -> Mapping[SeriesKey, CounterSeed]:
     """The last reading of every counter, so that acquisition goes on from it.
 
-    A counter whose history is damaged starts anew: acquisition does not wait for a repair.
+    A counter whose history is damaged starts anew: acquisition does not wait for a repair. So does one whose device
+    was changed since: what its counter says now is no continuation.
     """
     seeds: dict[SeriesKey, CounterSeed] = {}
     try:
@@ -159,7 +163,18 @@ def load_counter_seeds(reader: HistoryReader) -> Mapping[SeriesKey, CounterSeed]
                         int(series.ts_ms[-1]), int(series.counts[-1]), factor
                     )
                 break
-    return seeds
+    changed_ms = _load_changes(reader, min(seed.ts_ms for seed in seeds.values())) if seeds else {}
+    return {key: seed for key, seed in seeds.items() if changed_ms.get(key[0], 0) <= seed.ts_ms}
+
+
+def _load_changes(reader: HistoryReader, since_ms: int) -> Mapping[DeviceId, int]:
+    """When each device was last read as something else, or exchanged."""
+    try:
+        events = reader.load_events(since_ms, _END_OF_TIME_MS)
+    except StorageFault as fault:
+        logger.warning("whether devices were changed is not known: %s", fault)
+        return {}
+    return {event.device_id: event.ts_ms for event in events if event.device_id is not None and event.kind in _CHANGES}
 
 
 def find_device(installation: Installation, wanted: str) -> Device:

@@ -32,6 +32,17 @@ def difference(old: Installation | None, new: Installation) -> list[str]:
     return sentences
 
 
+def counts_otherwise(old: Device, new: Device) -> bool:
+    """Whether counts of a device mean something else than before: another table of registers, another input, or
+    import and export exchanged."""
+    return (old.profile_id, old.supply, old.position, old.sub_address) != (
+        new.profile_id,
+        new.supply,
+        new.position,
+        new.sub_address,
+    )
+
+
 _GATEWAY_FIELDS = (
     "name",
     "link",

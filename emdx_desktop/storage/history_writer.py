@@ -17,6 +17,7 @@ from emdx_desktop.domain.history import DAY_MS, MINUTE_MS, Event, EventKind, Min
 from emdx_desktop.domain.installation import Installation
 from emdx_desktop.domain.ports import Clock
 from emdx_desktop.domain.readings import Notice, NoticeLevel
+from emdx_desktop.domain.site_difference import counts_otherwise
 from emdx_desktop.storage import configuration
 from emdx_desktop.storage.batch_record import batch_from_bytes, batch_to_bytes
 from emdx_desktop.storage.connections import (
@@ -30,6 +31,7 @@ from emdx_desktop.storage.folder_check import prepare_folder
 from emdx_desktop.storage.folder_lock import DataFolderLock
 from emdx_desktop.storage.history_access import ZONE_KEY
 from emdx_desktop.storage.housekeeping import Housekeeping
+from emdx_desktop.storage.journal import insert_events
 from emdx_desktop.storage.journal_copy import write_copy
 from emdx_desktop.storage.local_hours import open_zone
 from emdx_desktop.storage.minute_commit import MinuteCommitter
@@ -453,7 +455,22 @@ class SqliteHistoryWriter:
 
     def _store_installation(self, installation: Installation) -> Installation:
         with write_transaction(self._connection):
+            before = configuration.load_installation(self._connection)
             stored = configuration.replace_installation(self._connection, installation)
+            known = {device.id: device for device in before.devices} if before is not None else {}
+            insert_events(
+                self._connection,
+                [
+                    Event(
+                        self._clock.now_ms(),
+                        EventKind.INSTALLATION_CHANGED,
+                        f"{device.name} is read as something else than before: its counters are counted anew.",
+                        device.id,
+                    )
+                    for device in stored.devices
+                    if device.id in known and counts_otherwise(known[device.id], device)
+                ],
+            )
             self._connection.execute(
                 "INSERT OR REPLACE INTO setting VALUES (?, ?)", (ZONE_KEY, installation.site.timezone)
             )

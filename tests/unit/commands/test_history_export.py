@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ from emdx_desktop.commands.site_folder import load_counter_seeds, open_site_fold
 from emdx_desktop.domain.counters import CounterSeed
 from emdx_desktop.domain.errors import ConfigurationError, EnvironmentFault
 from emdx_desktop.domain.history import MINUTE_MS, CounterEpoch, SeriesColumn, StateChange
-from emdx_desktop.domain.installation import Device, Gateway, Installation, Link, LinkScheme, Site
+from emdx_desktop.domain.installation import Device, Gateway, Installation, Link, LinkScheme, Site, SupplyDirection
 from emdx_desktop.domain.quantities import QuantityKind
 from emdx_desktop.domain.readings import DeviceId, GatewayId
 from emdx_desktop.storage.history_importer import SqliteHistoryImporter
@@ -138,6 +139,23 @@ def test_seeds_are_the_last_readings_with_their_factor(folder: Path) -> None:
     assert seeds == {
         (DEVICE.id, "active_energy_import"): CounterSeed(START + 89 * MINUTE_MS + 1_500, 1089, Fraction(1, 4))
     }
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_seeded"),
+    [(replace(DEVICE, supply=SupplyDirection.DOWNSTREAM), False), (replace(DEVICE, description="attic"), True)],
+)
+def test_device_read_as_something_else_meanwhile_does_not_go_on_from_its_last_count(
+    folder: Path, changed: Device, is_seeded: bool
+) -> None:
+    writer = open_writer(folder, SystemClock())
+    writer.replace_installation(replace(INSTALLATION, devices=(changed,)))
+    writer.close()
+    reader = SqliteHistoryReader(folder)
+    try:
+        assert bool(load_counter_seeds(reader)) is is_seeded
+    finally:
+        reader.close()
 
 
 @pytest.mark.parametrize(
