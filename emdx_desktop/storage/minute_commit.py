@@ -30,6 +30,9 @@ from emdx_desktop.storage.tail import (
 )
 
 LAST_SAVED_KEY = "last_saved_minute_ms"
+MOST_NAMED = 4
+"""Series of a device that get an event each when a minute comes again. After the clock was set back an hour all do,
+minute after minute: with a large site that would be a million events."""
 
 
 class MinuteCommitter:
@@ -145,21 +148,21 @@ class MinuteCommitter:
         row = (rowid, merged_plan, merged_plan.pack(minute), merged_plan.stored_qualities(minute))
         self._connection.executemany("INSERT INTO tail VALUES (?, ?, ?)", encode_minutes([row]))
         del self._plans[id(minute.layout)]
+        quantities = [self.book.by_id(series).quantity for series in differing]
+        if len(quantities) > MOST_NAMED:
+            quantities = [""]
         insert_events(
             self._connection,
-            [
-                differing_event(plan.layout.device_id, self.book.by_id(series).quantity, rowid >> 24, 1)
-                for series in differing
-            ],
+            [differing_event(plan.layout.device_id, quantity, rowid >> 24, 1) for quantity in quantities],
         )
 
 
 def differing_event(device_id: DeviceId, quantity: str, minute: int, count: int) -> Event:
-    """Another value came for minutes that have one."""
+    """Another value came for minutes that have one; without a quantity for many of them at once."""
     return Event(
         minute * MINUTE_MS,
         EventKind.IMPORT_DIFFERS,
-        f"{quantity}: {count} minute(s) came again with another value; "
+        f"{quantity or 'Most quantities'}: {count} minute(s) came again with another value; "
         "instants kept the first, counters took the later index.",
         device_id,
         quantity,

@@ -483,6 +483,21 @@ def test_a_minute_of_today_may_come_again(
     assert {event.quantity for event in reader.load_events(0, clock.ms)} == {"voltage_l1_n", "active_energy_import"}
 
 
+def test_a_whole_minute_that_comes_again_otherwise_is_one_event(
+    writer: SqliteHistoryWriter, reader: SqliteHistoryReader, clock: FakeClock
+) -> None:
+    clock.ms = START_MS + 30 * MINUTE_MS
+    phases = (f"{name}_l{phase}" for name in ("current", "active_power") for phase in (1, 2, 3))
+    layout = MinuteLayout(D1, tuple(SeriesColumn(name, QuantityKind.INSTANT, 0) for name in phases))
+    for value in (7, 8):
+        values = (value,) * 6
+        writer.submit(
+            MinuteBatch(START_MS, (DeviceMinute(layout, values, bytes(6), (1,) * 6, values, values, values),))
+        )
+    writer.wait_until_saved()
+    assert [(event.device_id, event.quantity) for event in reader.load_events(0, clock.ms)] == [(D1, "")]
+
+
 def test_a_minute_of_today_may_come_in_parts_of_several_layouts(
     writer: SqliteHistoryWriter, reader: SqliteHistoryReader, clock: FakeClock
 ) -> None:
