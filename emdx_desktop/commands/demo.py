@@ -229,13 +229,14 @@ def running_simulator(path: Path) -> Iterator[Mapping[str, str]]:
 
 def _take_links(folder: SiteFolder, links: Mapping[str, str]) -> Installation:
     """The lines are reached at other ports each time."""
-    previous = folder.load_installation()
-    text = DemoBuilding(folder.catalogue).write_site_file(links)
-    parsed = parse_site_file(text, folder.catalogue, previous)
-    if replace(parsed.installation, revision=previous.revision) == previous:
-        return previous
+    # the writer comes first: it repairs what a crash or a damaged disk left
     writer = open_writer(folder.path, SystemClock(), purpose="the demo")
     try:
+        previous = folder.find_installation()
+        text = DemoBuilding(folder.catalogue).write_site_file(links)
+        parsed = parse_site_file(text, folder.catalogue, previous)
+        if previous is not None and replace(parsed.installation, revision=previous.revision) == previous:
+            return previous
         return writer.replace_installation(parsed.installation)
     finally:
         writer.close()

@@ -62,6 +62,15 @@ def test_demo_is_polled_shown_and_goes_on_without_a_step(demo_folder: Path) -> N
         reader.close()
 
 
+def test_demo_goes_on_where_its_live_file_is_damaged(demo_folder: Path) -> None:
+    before = open_site_folder(demo_folder).load_installation()
+    (demo_folder / "live.db").write_bytes(b"garbage" * 5000)
+    assert "16/16 devices" in run_demo(demo_folder, 12)
+    after = open_site_folder(demo_folder).load_installation()
+    assert [(device.id, device.name) for device in after.devices] == [(one.id, one.name) for one in before.devices]
+    assert len(list(demo_folder.glob("live.db.damaged-*Z"))) == 1
+
+
 def test_folder_of_a_real_site_is_never_taken_for_the_demo(tmp_path: Path) -> None:
     (tmp_path / "live.db").write_bytes(b"")
     with pytest.raises(ConfigurationError, match="not the demo"):
