@@ -132,7 +132,8 @@ class MinuteKeeper:
             self._folder.forget_states(now_ms)
             self._submit()
         elif self._events:
-            self._writer.submit(MinuteBatch(self._minute_ms, events=self._take_events()))
+            # of no minute: a doubtful one would stand as the newest saved for years
+            self._writer.submit(MinuteBatch(0, events=self._take_events()))
 
     def _close_until(self, now_ms: int) -> None:
         self._submit()

@@ -25,6 +25,8 @@ PACK_GRACE_MS = 10 * MINUTE_MS
 """After midnight UTC: the last minute of the day may still be on its way."""
 SEAL_GRACE_MS = DAY_MS + 2 * PACK_GRACE_MS
 """After the end of a month: its last local hour may reach into the next day, which is packed by then."""
+SEALED_WITHIN_DAYS = 62
+"""The newest sealed month of a folder in use ended no longer ago: a month, the grace, and some."""
 LATE_PACK_S = 3600.0
 """Late minutes of old days are packed at most this often: each time may write a sealed month anew."""
 
@@ -129,7 +131,12 @@ class Housekeeping:
     def _retain(self) -> None:
         """Age months beyond the policy, oldest first; counters and hours always stay."""
         policy = load_policy(self._connection)
-        oldest_day = self._clock.now_ms() // DAY_MS - policy.instant_days
+        newest_month = self._connection.execute("SELECT max(month) FROM sealed_month").get
+        if newest_month is None:
+            return
+        # the clock alone must not decide: set years ahead, it would take every minute away
+        today = min(self._clock.now_ms() // DAY_MS, days_of_month(newest_month).stop + SEALED_WITHIN_DAYS)
+        oldest_day = today - policy.instant_days
         months = [
             row[0]
             for row in self._connection.execute("SELECT month FROM sealed_month WHERE is_aged = 0 ORDER BY month")

@@ -162,7 +162,7 @@ def differing_event(device_id: DeviceId, quantity: str, minute: int, count: int)
     return Event(
         minute * MINUTE_MS,
         EventKind.IMPORT_DIFFERS,
-        f"{quantity or 'Most quantities'}: {count} minute(s) came again with another value; "
+        f"{quantity or 'Several quantities'}: {count} minute(s) came again with another value; "
         "instants kept the first, counters took the later index.",
         device_id,
         quantity,

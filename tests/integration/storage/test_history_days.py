@@ -302,6 +302,21 @@ def test_ageing_keeps_energies_and_hours(
     assert reader.storage_report().budget_bytes == 1
 
 
+def test_a_clock_set_ten_years_ahead_takes_no_minutes_away(
+    writer: SqliteHistoryWriter, reader: SqliteHistoryReader, clock: FakeClock
+) -> None:
+    writer.submit(batch(START))
+    clock.ms = utc_ms(2026, 11, 20)
+    writer.maintain()
+    clock.ms = utc_ms(2036, 11, 20)
+    writer.maintain()
+    writer.submit(batch(clock.ms // MINUTE_MS))
+    clock.ms += 3 * DAY_MS
+    writer.maintain()
+    kept = reader.load_minutes(D1, "active_power", START_MS, START_MS + MINUTE_MS)
+    assert kept.values.tolist() == [power(START, 1)]
+
+
 def test_report_tells_files_growth_and_forecast(
     writer: SqliteHistoryWriter, reader: SqliteHistoryReader, clock: FakeClock
 ) -> None:

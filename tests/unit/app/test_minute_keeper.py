@@ -197,6 +197,18 @@ def test_stop_with_doubted_clock_and_nothing_to_say_writes_nothing() -> None:
     assert desk.writer.batches == []
 
 
+def test_events_under_a_doubted_clock_leave_the_newest_saved_minute_alone() -> None:
+    desk = Desk()
+    desk.run_s(70)
+    desk.clock.step_s(10 * 365 * 24 * HOUR_S)
+    desk.run_s(5)
+    saved_ms = desk.writer.last_saved_minute_ms()
+    desk.keeper.record(Event(desk.clock.now_ms(), EventKind.STOPPED, "Acquisition stopped."))
+    desk.keeper.stop()
+    assert len(desk.events(EventKind.STOPPED)) == 1
+    assert desk.writer.last_saved_minute_ms() == saved_ms
+
+
 def test_clock_beyond_the_calendar_is_still_told() -> None:
     desk = Desk()
     desk.clock.wall_ms = 10**15
