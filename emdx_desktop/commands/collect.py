@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from emdx_desktop.app.clock import SystemClock
 from emdx_desktop.commands.site_folder import open_site_folder, opened_to_others, require_devices, site_zone
+from emdx_desktop.domain.errors import ConfigurationError
 from emdx_desktop.domain.ports import SupervisionPort
 from emdx_desktop.domain.readings import DeviceState, NoticeLevel, SiteSnapshot
 from emdx_desktop.storage.history_reader import SqliteHistoryReader
@@ -49,7 +50,12 @@ def run(args: argparse.Namespace) -> int:
     try:
         reader = SqliteHistoryReader(folder.path)
         try:
-            installation = folder.load_installation()
+            try:
+                installation = folder.load_installation()
+            except ConfigurationError:
+                for notice in writer.notices():  # why there is none: nobody else would say it
+                    print(f"! {notice.message}", file=sys.stderr)
+                raise
             require_devices(installation)
             runtime = folder.make_runtime(installation, writer, reader)
         finally:

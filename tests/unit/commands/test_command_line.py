@@ -15,6 +15,7 @@ import emdx_desktop.__main__ as program
 from emdx_desktop.__main__ import LOG_FILE_NAME, main
 from emdx_desktop.commands import plan_bus, screenshot, site
 from emdx_desktop.domain.errors import EnvironmentFault
+from emdx_desktop.storage.journal_copy import COPY_FILE_NAME
 
 SITE = """
 [site]
@@ -150,6 +151,17 @@ def test_collect_goes_on_where_the_live_file_is_damaged_and_nobody_else_touches_
     assert [path.read_bytes() for path in data.glob("live.db.damaged-*")] == [content]
     assert main(["site", "export", "-", "--data", str(data)]) == 0
     assert 'name = "QF1"' in capsys.readouterr().out
+
+
+def test_collect_says_why_there_is_no_site_any_more(file: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["site", "import", str(file), "--data", str(data)]) == 0
+    for name in ("live.db", COPY_FILE_NAME):
+        (data / name).write_bytes(b"garbage" * 9000)
+    assert main(["collect", "--for", "0.2", "--data", str(data)]) == 2
+    told = capsys.readouterr().err
+    assert "was set aside" in told
+    assert "site import FILE" in told
+    assert main(["site", "import", str(file), "--data", str(data)]) == 0
 
 
 @pytest.mark.parametrize(
