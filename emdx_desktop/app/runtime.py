@@ -21,6 +21,7 @@ from emdx_desktop.domain.counters import CounterSeed
 from emdx_desktop.domain.errors import EnvironmentFault
 from emdx_desktop.domain.history import Event, EventKind
 from emdx_desktop.domain.installation import Installation
+from emdx_desktop.domain.listeners import SnapshotListeners
 from emdx_desktop.domain.ports import BusPollerFactory, Clock, Command, HistoryWriter
 from emdx_desktop.domain.readings import Notice, NoticeLevel, SiteSnapshot
 
@@ -91,24 +92,14 @@ class AcquisitionRuntime:
         self._is_stopping = threading.Event()
         self._has_ended = False
         self._lock = threading.Lock()
-        self._listeners: dict[int, Callable[[SiteSnapshot], None]] = {}
-        self._next_listener = 0
+        self._listeners = SnapshotListeners()
         self._latest: SiteSnapshot | None = None
 
     # --- the port ----------------------------------------------------------------------------------
 
     def subscribe(self, listener: Callable[[SiteSnapshot], None]) -> Callable[[], None]:
         """Call `listener` with each merged snapshot, in the acquisition thread; returns the way out."""
-        with self._lock:
-            key = self._next_listener
-            self._next_listener += 1
-            self._listeners[key] = listener
-
-        def leave() -> None:
-            with self._lock:
-                self._listeners.pop(key, None)
-
-        return leave
+        return self._listeners.add(listener)
 
     def latest(self) -> SiteSnapshot | None:
         """The newest snapshot, None before the first."""
@@ -126,15 +117,7 @@ class AcquisitionRuntime:
 
     def _publish(self, snapshot: SiteSnapshot) -> None:
         self._latest = snapshot
-        with self._lock:
-            listeners = list(self._listeners.items())
-        for key, listener in listeners:
-            try:
-                listener(snapshot)
-            except Exception:  # an edge: whoever watches must not be able to stop acquisition
-                logger.exception("a listener failed and hears nothing more")
-                with self._lock:
-                    self._listeners.pop(key, None)
+        self._listeners.tell(snapshot)
 
     # --- running -----------------------------------------------------------------------------------
 

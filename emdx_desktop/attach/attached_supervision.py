@@ -13,6 +13,7 @@ from pathlib import Path
 from emdx_desktop.attach.door import knock
 from emdx_desktop.attach.wire import MAX_MESSAGE_BYTES, pack_command, unpack_snapshot
 from emdx_desktop.domain.errors import EnvironmentFault
+from emdx_desktop.domain.listeners import SnapshotListeners
 from emdx_desktop.domain.ports import Command
 from emdx_desktop.domain.readings import DeviceState, Notice, NoticeLevel, SiteSnapshot
 
@@ -39,8 +40,7 @@ class AttachedSupervision:
         self._folder = folder
         self._retry_s = retry_s
         self._lock = threading.Lock()
-        self._listeners: dict[int, Callable[[SiteSnapshot], None]] = {}
-        self._next_listener = 0
+        self._listeners = SnapshotListeners()
         self._latest: SiteSnapshot | None = None
         self._is_closing = threading.Event()
         self._connection: Connection | None
@@ -51,16 +51,7 @@ class AttachedSupervision:
 
     def subscribe(self, listener: Callable[[SiteSnapshot], None]) -> Callable[[], None]:
         """Call `listener` with each snapshot, in a thread of this object; returns the way out."""
-        with self._lock:
-            key = self._next_listener
-            self._next_listener += 1
-            self._listeners[key] = listener
-
-        def leave() -> None:
-            with self._lock:
-                self._listeners.pop(key, None)
-
-        return leave
+        return self._listeners.add(listener)
 
     def latest(self) -> SiteSnapshot | None:
         """The newest snapshot, None before the first."""
@@ -123,10 +114,7 @@ class AttachedSupervision:
 
     def _publish(self, snapshot: SiteSnapshot) -> None:
         self._latest = snapshot
-        with self._lock:
-            listeners = list(self._listeners.values())
-        for listener in listeners:
-            listener(snapshot)
+        self._listeners.tell(snapshot)
 
     def _publish_loss(self) -> None:
         latest = self._latest
