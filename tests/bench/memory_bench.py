@@ -77,23 +77,25 @@ def run_minutes(setup: Setup) -> Mapping[str, Measured]:
 
 
 def run_day(setup: Setup) -> Mapping[str, Measured]:
-    """A day of scripted readings on a fast clock."""
-    hours = 3 if setup.is_quick else 24
+    """Scripted readings on a fast clock, from the evening over two nights: is the second like the first?
+
+    Packing a day needs memory, and on the fast clock half an hour of minutes waits meanwhile; what the first
+    night took is kept by the process and must do for the second.
+    """
+    hours = 5 if setup.is_quick else 27
     folder = setup.folder / "fast"
-    day = sampled_memory(folder, ["fast", str(hours)], hours * 60)
-    hour = 60
-    late_day = day[2 * hour :] if len(day) > 3 * hour else day[hour:]
+    memory = np.array(sampled_memory(folder, ["fast", str(hours)], hours * 60)) / MIB
+    evening, after_first, end = memory[60:80].mean(), memory[180:240].mean(), memory[-60:].mean()
     text = (
-        f"{day[hour] / MIB:.1f} MiB after 1 hour, {day[-1] / MIB:.1f} MiB after "
-        f"{len(day) / 60:.0f} (peak {max(day) / MIB:.1f}); rise over the last {len(late_day) / 60:.0f} hours; "
-        f"{saved_text(folder)}"
+        f"{evening:.1f} MiB before the first night, {after_first:.1f} after it, {end:.1f} after {hours} hours "
+        f"(peak {memory.max():.1f}); {saved_text(folder)}"
     )
-    return {"day": Measured(rise_mib(late_day), text)}
+    return {"day": Measured(end - after_first, text)}
 
 
 BENCH = Bench("memory", (Row("minutes", "rise of memory, 255 devices, minutes 4 to 10", "<=", 1, "MiB"),), run_minutes)
 BENCH_DAY = Bench(
     "memory-day",
-    (Row("day", "rise of memory, 255 devices, an accelerated day after its first two hours", "<=", 2, "MiB"),),
+    (Row("day", "rise of memory, 255 devices, an accelerated day, night to night", "<=", 2, "MiB"),),
     run_day,
 )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from acquisition_rig import FastClock, ScriptedPoller, bench_installation, bench_runtime
 
+from emdx_desktop.domain.history import DAY_MS
 from emdx_desktop.domain.installation import Link, LinkScheme
 from emdx_desktop.domain.link_text import parse_link
 from emdx_desktop.modbus.bus_poller import ModbusBusPoller
@@ -25,6 +26,8 @@ FAST = 120.0
 POLL_S = 30.0
 LINES, DEVICES, BAUD = 8, 32, 9600
 SITE_DEVICES = 255
+BEFORE_NIGHT_MS = 90 * 60_000
+"""The fast run begins so long before a UTC midnight, when a finished day is packed."""
 
 
 def resident_bytes() -> int:
@@ -43,7 +46,8 @@ def main() -> None:
         minutes = int(float(length) // 60)
         beat_s = 0.25
     else:
-        clock = FastClock(FAST, time.time_ns() // 1_000_000 - 5 * 86_400_000)
+        midnight_ms = (time.time_ns() // 1_000_000 // DAY_MS - 5) * DAY_MS
+        clock = FastClock(FAST, midnight_ms - BEFORE_NIGHT_MS)
         nowhere = [Link(LinkScheme.TCP, "127.0.0.1", port) for port in range(1, LINES + 1)]
         installation = bench_installation(nowhere, DEVICES, BAUD)
         make_poller = functools.partial(ScriptedPoller, period_s=POLL_S, real_period_s=POLL_S / FAST)  # type: ignore[assignment]
