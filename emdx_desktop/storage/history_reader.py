@@ -44,11 +44,11 @@ from emdx_desktop.storage.months import LIVE_FILE_NAME
 from emdx_desktop.storage.rollups import HourRollups, condense, from_minutes, merge
 from emdx_desktop.storage.series_book import StoredSeries
 from emdx_desktop.storage.space import report_space
-from emdx_desktop.storage.tail import MINUTE_BITS, StoredLayout, TailBlock
+from emdx_desktop.storage.stretches import Stretch, Stretches
+from emdx_desktop.storage.tail import MINUTE_BITS
 
 Ints = NDArray[np.int64]
 _LONGEST_DAY_MINUTES = 25 * 60
-_LOWEST = np.iinfo(np.int64).min  # its absolute value overflows
 _NOT_RECORDED = int(Quality.NOT_RECORDED)
 
 
@@ -155,7 +155,7 @@ class SqliteHistoryReader:
             for row in rows:
                 packed.setdefault(row[0] & SERIES_MASK, []).append(row)
             for series in wanted:
-                stretch = _Stretch(first, end)
+                stretch = Stretch(first, end)
                 stretch.lay_packed(view, packed.get(series.id, []), is_counter=False)
                 stretch.lay_tail(series.id, tail, is_counter=False)
                 if (stretch.qualities != _NOT_RECORDED).any():
@@ -272,86 +272,6 @@ class _ThreadAccess:
         self._finalizer()
 
 
-class _Stretch:
-    """Consecutive minutes of one series, put together from packed days and the tail."""
-
-    def __init__(self, first: int, end: int) -> None:
-        self.first, self.end = first, end
-        self._narrow: NDArray[np.int32] | None = np.zeros(end - first, np.int32)
-        self._wide: Ints | None = None
-        self.qualities = np.full(end - first, _NOT_RECORDED, np.uint8)
-
-    @property
-    def values(self) -> Ints | NDArray[np.int32]:
-        """The integers; narrow as long as all fit."""
-        if self._narrow is not None:
-            return self._narrow
-        assert self._wide is not None  # set when the narrow ones went
-        return self._wide
-
-    def _widen(self) -> Ints:
-        if self._wide is None:
-            self._wide = self.values.astype(np.int64)
-            self._narrow = None
-        return self._wide
-
-    def lay_packed(self, view: HistoryAccess, rows: Sequence[Row], is_counter: bool) -> None:
-        """Unpack days and put them in."""
-        laid: set[int] = set()
-        for rowid, body in rows:
-            day = rowid >> MINUTE_BITS
-            start = day * MINUTES_PER_DAY - self.first
-            is_whole = start >= 0 and start + MINUTES_PER_DAY <= self.qualities.size and day not in laid
-            here = slice(start, start + MINUTES_PER_DAY)
-            target = self._narrow[here] if is_whole and self._narrow is not None else None
-            content = view.decode(rowid, body, target)
-            if content is None:
-                if target is not None:
-                    target[:] = 0
-                continue
-            if target is not None and content.values is target:
-                self.qualities[here] = 0
-            else:
-                self.lay_day(day, content, is_counter)
-            laid.add(day)
-
-    def lay_day(self, utc_day: int, day: Day, is_counter: bool) -> None:
-        """Put a packed day in; a minute that is there already stays, unless it is a counter's."""
-        start = utc_day * MINUTES_PER_DAY
-        low, high = max(start, self.first), min(start + MINUTES_PER_DAY, self.end)
-        if low < high:
-            there = slice(low - start, high - start)
-            qualities = np.zeros(high - low, np.uint8) if day.qualities is None else day.qualities[there]
-            self._lay(np.arange(low, high) - self.first, day.values[there], qualities, is_counter)
-
-    def lay_tail(self, series_id: int, tail: Sequence[tuple[StoredLayout, TailBlock]], is_counter: bool) -> None:
-        """Put tail rows in."""
-        for layout, block in tail:
-            if series_id in layout.series:
-                k = layout.series.index(series_id)
-                where = block.minutes - self.first
-                inside = (where >= 0) & (where < self.qualities.size)
-                self._lay(where[inside], block.values[inside, k], block.qualities[inside, k], is_counter)
-
-    def _lay(
-        self, where: Ints, values: Ints | NDArray[np.int32], qualities: NDArray[np.uint8], is_counter: bool
-    ) -> None:
-        present = self.qualities[where]
-        takes = (present == _NOT_RECORDED) | ((present != 0) & (qualities == 0))
-        if is_counter:
-            takes |= qualities == 0
-        fits = self._narrow is not None and (
-            values.dtype == np.int32 or bool((np.abs(values) < 2**31 - 1).all() and (values != _LOWEST).all())
-        )
-        target = self.values if fits else self._widen()
-        target[where[takes]] = values[takes]
-        self.qualities[where[takes]] = qualities[takes]
-
-    def as_day(self) -> Day:
-        """Values and qualities."""
-        return Day(self.values, self.qualities if self.qualities.any() else None)
-
-
 def _complete_day(rows: Sequence[Row], wanted: Sequence[StoredSeries], first: int) -> dict[str, MinuteSeries] | None:
     """The common day, all its series without a gap. None for any other day."""
     by_id = {series.id: series for series in wanted}
@@ -395,7 +315,7 @@ def _load_counts(
     first, end = _clip(view, every, *_minute_range(start_ms, end_ms))
     offsets_of = {series.id: _offset_series(view, series) for series in every}
     offsets = {offset.id: offset for group in offsets_of.values() for offset in group}
-    content = _Stretches(view, device_id, [*every, *offsets.values()], first, end)
+    content = Stretches(view, device_id, [*every, *offsets.values()], first, end)
     minutes_ms = np.arange(first, end, dtype=np.int64) * MINUTE_MS
     found: dict[str, CountSeries] = {}
     for quantity, group in by_quantity.items():
@@ -412,7 +332,7 @@ def _load_counts(
 
 
 def _readings(
-    content: _Stretches,
+    content: Stretches,
     series: StoredSeries,
     offset_series: Sequence[StoredSeries],
     minutes_ms: Ints,
@@ -435,43 +355,9 @@ def _readings(
     return ts[low:high], counts[low:high]
 
 
-class _Stretches:
-    """Minutes [first, end) of series of one device: fetched together, each unpacked once."""
-
-    def __init__(
-        self, view: HistoryAccess, device_id: DeviceId, every: Sequence[StoredSeries], first: int, end: int
-    ) -> None:
-        self._view = view
-        self._first, self._end = first, end
-        self._content: dict[int, Day] = {}
-        self._tail: list[tuple[StoredLayout, TailBlock]] = []
-        self._rows: dict[int, list[Row]] = {}
-        if end <= first:
-            return
-        ids = sorted(
-            day << SERIES_BITS | series.id
-            for series in every
-            for day in range(max(first, series.first_minute) // MINUTES_PER_DAY, (end - 1) // MINUTES_PER_DAY + 1)
-        )
-        self._tail = view.tail(device_id, first, end)
-        for row in view.packed(ids):
-            self._rows.setdefault(row[0] & SERIES_MASK, []).append(row)
-
-    def of(self, series: StoredSeries) -> Day:
-        """One of them."""
-        day = self._content.get(series.id)
-        if day is None:
-            is_counter = series.kind is QuantityKind.COUNTER
-            stretch = _Stretch(self._first, self._end)
-            stretch.lay_packed(self._view, self._rows.get(series.id, ()), is_counter)
-            stretch.lay_tail(series.id, self._tail, is_counter)
-            day = self._content[series.id] = stretch.as_day()
-        return day
-
-
 def _load_stretch(view: HistoryAccess, series: StoredSeries, first: int, end: int) -> Day:
     """Minutes [first, end) of a series."""
-    return _Stretches(view, series.device_id, [series], first, end).of(series)
+    return Stretches(view, series.device_id, [series], first, end).of(series)
 
 
 def _offset_series(view: HistoryAccess, counter: StoredSeries) -> Sequence[StoredSeries]:
