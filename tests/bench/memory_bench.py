@@ -91,7 +91,7 @@ def run_day(setup: Setup) -> Mapping[str, Measured]:
         f"{evening:.1f} MiB before the first night, {after_first:.1f} after it, {end:.1f} after {hours} hours "
         f"(peak {memory.max():.1f}); {saved_text(folder)}"
     )
-    return {"day": Measured(end - after_first, text)}
+    return {"day": Measured(float(end - after_first), text)}
 
 
 BENCH = Bench("memory", (Row("minutes", "rise of memory, 255 devices, minutes 4 to 10", "<=", 1, "MiB"),), run_minutes)
